@@ -1,0 +1,1 @@
+"""HTTP: routes, errors, limits. Knows no model and no features."""

@@ -1,0 +1,85 @@
+"""Puts the application together from parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.routing import Route
+
+from labserver import __version__
+from labserver.api import problems
+from labserver.api.inline import InlinePrediction
+from labserver.api.lifecycle import Health
+from labserver.api.limits import Limits
+from labserver.api.logs import RequestLog
+from labserver.api.routes import description_routes, health_routes, outcome_routes, prediction_routes
+from labserver.monitor.outcomes import OutcomeStore
+from labserver.parts import Parts, assemble
+from labserver.settings import Settings
+
+
+def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> FastAPI:
+    """The application of one worker, its bundle loaded and verified.
+
+    Raises:
+        LabError: if something the service rests on is not usable.
+    """
+    context, service = assemble(parts, settings)
+    outcomes = OutcomeStore(settings.outcomes)
+    health = Health()
+    manifest, catalogue = context.bundle.manifest, context.catalogue
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts.drain(settings).install(asyncio.get_running_loop(), health.begin_drain)
+        structlog.get_logger().info(
+            "ready", stage=settings.lesson, bundle=manifest["bundle_hash"][:16], own_parts=list(own)
+        )
+        yield
+        outcomes.close()
+
+    app = FastAPI(
+        title="Flight delays",
+        version=__version__,
+        description="Will this flight leave New York and arrive more than 15 minutes late?",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    if parts.inline(settings):
+        inline = InlinePrediction(service, manifest["model_version"], catalogue.version)
+        app.router.routes.insert(0, Route(inline.path, inline, methods=["POST"]))
+    app.include_router(prediction_routes(service, manifest["model_version"], catalogue.version))
+    app.include_router(outcome_routes(outcomes))
+    app.include_router(description_routes(catalogue, manifest, settings.lesson, list(own)))
+    app.include_router(health_routes(health))
+    _serve_docs(app)
+    app.add_middleware(Limits, settings=settings)
+    app.add_middleware(RequestLog, health=health)
+    return app
+
+
+def _serve_docs(app: FastAPI) -> None:
+    """The OpenAPI page, from files of the environment: it works without internet."""
+    app.mount("/static", StaticFiles(directory=str(files("fastapi_offline") / "static")), name="static")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        shown: dict[str, Any] = {
+            "openapi_url": "openapi.json",
+            "title": app.title,
+            "swagger_js_url": "static/swagger-ui-bundle.js",
+            "swagger_css_url": "static/swagger-ui.css",
+            "swagger_favicon_url": "static/favicon.png",
+        }
+        return get_swagger_ui_html(**shown)

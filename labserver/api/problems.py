@@ -1,0 +1,102 @@
+"""Errors as RFC 9457 problem documents. They say what is allowed, and never repeat what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from labserver.api.schemas import ALLOWED
+from labserver.errors import Refused, StoreUnavailable
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(HTTPException):
+    """An error to answer with. ``errors`` are objects with ``field``, ``detail`` and ``allowed``."""
+
+    def __init__(
+        self, status: int, detail: str, errors: Sequence[dict[str, Any]] = (), headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.errors = errors
+
+
+def problem_response(problem: Problem, request_id: str | None) -> JSONResponse:
+    """The document for a problem."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status_code).phrase,
+        "status": problem.status_code,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        body["errors"] = list(problem.errors)
+    if request_id:
+        body["request_id"] = request_id
+    return JSONResponse(body, problem.status_code, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+def from_validation(errors: Sequence[Any]) -> Problem:
+    """Pydantic's findings, without the rejected input: it may be private, or not expressible in JSON."""
+    listed = []
+    for error in errors[:20]:
+        place = [part for part in error["loc"] if part != "body"]
+        names = [str(part) for part in place if not isinstance(part, int)]
+        field = ".".join(str(part) for part in place) or "body"
+        listed.append(
+            {
+                "field": field,
+                "detail": error["msg"],
+                "allowed": ALLOWED.get(names[-1], "see /docs") if names else "a JSON object, see /docs",
+            }
+        )
+    return Problem(422, f"{listed[0]['field']}: {listed[0]['detail']}", listed)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error with a problem document."""
+
+    def answer(request: Request, problem: Problem) -> JSONResponse:
+        return problem_response(problem, request.scope.get("request_id"))
+
+    @app.exception_handler(Problem)
+    async def known(request: Request, error: Problem) -> JSONResponse:
+        return answer(request, error)
+
+    @app.exception_handler(HTTPException)
+    async def framework(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers) if error.headers else None
+        return answer(request, Problem(error.status_code, str(error.detail), headers=headers))
+
+    @app.exception_handler(RequestValidationError)
+    async def request_validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        return answer(request, from_validation(error.errors()))
+
+    @app.exception_handler(ValidationError)
+    async def body_validation(request: Request, error: ValidationError) -> JSONResponse:
+        return answer(request, from_validation(error.errors(include_input=False, include_url=False)))
+
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Refused) -> JSONResponse:
+        listed = [{"field": error.field, "detail": error.detail, "allowed": error.allowed}]
+        return answer(request, Problem(422, f"{error.field}: {error.detail}", listed))
+
+    @app.exception_handler(StoreUnavailable)
+    async def unavailable(request: Request, error: StoreUnavailable) -> JSONResponse:
+        structlog.get_logger().error("store_unavailable", detail=str(error))
+        return answer(request, Problem(503, "The online store does not answer. Try again.", headers={"Retry-After": "1"}))
+
+    @app.exception_handler(Exception)
+    async def fault(request: Request, error: Exception) -> JSONResponse:
+        structlog.get_logger().error(
+            "fault", request_id=request.scope.get("request_id"), kind=type(error).__name__, exc_info=error
+        )
+        return answer(request, Problem(500, "The service made a mistake. The request id finds it in the log."))

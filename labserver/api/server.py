@@ -1,0 +1,71 @@
+"""What uvicorn imports: ``uvicorn --factory labserver.api.server:create``, settings from the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+
+from fastapi import FastAPI
+
+from labserver.api.app import create_app
+from labserver.api.logs import configure
+from labserver.errors import LabError
+from labserver.settings import FINISHED, Settings, settings
+from labserver.stages import own_parts, stage
+
+
+def create() -> FastAPI:
+    """The application. A fault that a person can mend ends the process with one line."""
+    try:
+        chosen = settings()
+        check_host(chosen)
+        configure(chosen.log_level)
+        own = own_parts(chosen.parts) if chosen.parts else {}
+        return create_app(chosen, stage(chosen.lesson, own), sorted(own))
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def check_host(chosen: Settings) -> None:
+    """Refuse to show a teaching stage to a network.
+
+    Raises:
+        LabError: if a stage below 9 would listen beyond loopback.
+    """
+    loopback = chosen.host == "localhost"
+    if not loopback:
+        try:
+            loopback = ipaddress.ip_address(chosen.host).is_loopback
+        except ValueError:
+            raise LabError(f"{chosen.host!r} is not an address. Give an IP address or localhost.") from None
+    if chosen.lesson < FINISHED and not loopback:
+        raise LabError(
+            f"Stage {chosen.lesson} is unfinished on purpose (it runs pickles and believes what it is sent), so it "
+            f"listens on loopback only. Use --host 127.0.0.1, or --lesson {FINISHED}."
+        )
+
+
+def uvicorn_command(chosen: Settings, workers: int, descriptor: int | None = None) -> list[str]:
+    """The command line behind ``labserver serve``."""
+    where = ["--fd", str(descriptor)] if descriptor is not None else ["--host", chosen.host, "--port", str(chosen.port)]
+    return [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "--factory",
+        "labserver.api.server:create",
+        *where,
+        "--workers",
+        str(workers),
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--no-server-header",
+        "--log-level",
+        chosen.log_level,
+        "--timeout-graceful-shutdown",
+        str(chosen.shutdown_seconds),
+    ]

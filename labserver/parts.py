@@ -1,0 +1,94 @@
+"""The replaceable pieces of the service, and what each gets to work with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from labserver.features.catalogue import Catalogue
+from labserver.features.ranges import Completion, Ranges
+from labserver.model.bundle import Bundle
+from labserver.model.predictor import Predictor
+from labserver.service.decision import DecisionPolicy
+from labserver.service.prediction import Service
+from labserver.settings import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a part is made from. The catalogue knows what training saw."""
+
+    settings: Settings
+    bundle: Bundle
+    catalogue: Catalogue
+
+
+class Horizon(Protocol):
+    """Lesson 2. Up to which moment a value may have become known."""
+
+    def until(self, as_of: datetime) -> datetime:
+        """The last admissible ``known_at`` for a question put at ``as_of``."""
+
+
+class Drain(Protocol):
+    """Lesson 1. What happens between SIGTERM and the end of the process."""
+
+    def install(self, loop: asyncio.AbstractEventLoop, begin: Callable[[], None]) -> None:
+        """Take over SIGTERM; call ``begin`` when the service must say that it is no longer ready."""
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """The parts that a service is put together from."""
+
+    context: Context
+    horizon: Horizon
+    ranges: Ranges
+    completion: Completion
+    predictor: Predictor
+    decision: DecisionPolicy
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts in force, one factory a field. A learner's module replaces those whose names it defines."""
+
+    catalogue: Callable[[Settings], Catalogue]
+    drain: Callable[[Settings], Drain]
+    horizon: Callable[[Context], Horizon]
+    completion: Callable[[Context], Completion]
+    ranges: Callable[[Context], Ranges]
+    service: Callable[[Ingredients], Service]
+    decision: Callable[[Context], DecisionPolicy]
+    loader: Callable[[Path], Bundle]
+    threads: Callable[[Settings], int | None]
+    predictor: Callable[[Context, int | None], Predictor]
+    inline: Callable[[Settings], bool]
+
+
+def assemble(parts: Parts, settings: Settings) -> tuple[Context, Service]:
+    """Load the bundle and put the service together.
+
+    Raises:
+        LabError: if the bundle, the store or the warehouse is not usable, or the model does not answer as it did
+            when it was built.
+    """
+    bundle = parts.loader(settings.bundle)
+    catalogue = parts.catalogue(settings).with_trained(bundle.catalogue)
+    context = Context(settings, bundle, catalogue)
+    predictor = parts.predictor(context, parts.threads(settings))
+    service = parts.service(
+        Ingredients(
+            context=context,
+            horizon=parts.horizon(context),
+            ranges=parts.ranges(context),
+            completion=parts.completion(context),
+            predictor=predictor,
+            decision=parts.decision(context),
+        )
+    )
+    return context, service

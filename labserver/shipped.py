@@ -1,0 +1,96 @@
+"""The parts of the finished service, in the order of the lessons that bring them in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from labserver.errors import Damaged, LabError
+from labserver.features.catalogue import Catalogue
+from labserver.features.definitions import CATALOGUE
+from labserver.features.ranges import CatalogueRanges, TypicalValues
+from labserver.features.store import OnlineStore, copy_snapshot
+from labserver.model.predictor import OnnxPredictor
+from labserver.parts import Context, Ingredients
+from labserver.service.decision import ExpectedCost
+from labserver.service.prediction import PredictionService
+from labserver.settings import Settings
+
+
+def catalogue(settings: Settings) -> Catalogue:
+    """Lesson 0: features are defined in one place, apart from any model."""
+    return CATALOGUE
+
+
+class KnownByThen:
+    """Lesson 2: only what was known when the question was put."""
+
+    def until(self, as_of: datetime) -> datetime:
+        return as_of
+
+
+def horizon(context: Context) -> KnownByThen:
+    return KnownByThen()
+
+
+def completion(context: Context) -> TypicalValues:
+    """Lesson 3: every vector is complete and finite before the model sees it."""
+    return TypicalValues(context.catalogue)
+
+
+def ranges(context: Context) -> CatalogueRanges:
+    """Lesson 4: the catalogue's ranges are enforced."""
+    return CatalogueRanges(context.catalogue)
+
+
+def decision(context: Context) -> ExpectedCost:
+    """Lesson 5: decisions by expected cost."""
+    return ExpectedCost.from_settings(context.settings)
+
+
+def service(ingredients: Ingredients) -> PredictionService:
+    """Lesson 5: precomputed values are looked up in the online store."""
+    context = ingredients.context
+    path = context.settings.online_store
+    if not path.exists():
+        copy_snapshot(context.bundle.snapshot, path)
+    return PredictionService(
+        context.catalogue,
+        context.bundle.vocabulary,
+        OnlineStore(path, context.catalogue),
+        ingredients.ranges,
+        ingredients.completion,
+        ingredients.predictor,
+        ingredients.decision,
+    )
+
+
+def threads(settings: Settings) -> int | None:
+    """Lesson 7: as many threads as were measured to pay off, not as many as the machine has cores."""
+    return settings.threads
+
+
+def predictor(context: Context, threads: int | None) -> OnnxPredictor:
+    """Lesson 8: ONNX Runtime on one float32 row, checked against the build's own answer before it may serve."""
+    signature: Sequence[str] = context.bundle.manifest["signature"]["input"]["features"]
+    if tuple(signature) != context.catalogue.names:
+        raise LabError(
+            f"The model wants the features {', '.join(signature)}; the catalogue has "
+            f"{', '.join(context.catalogue.names)}. Run `labserver build`."
+        )
+    model = OnnxPredictor(context.bundle.model, threads=threads or 1)
+    golden = context.bundle.manifest["golden"]
+    [probability] = model.probabilities(np.array([golden["vector"]], np.float32)).tolist()
+    if abs(probability - golden["probability"]) > 1e-6:
+        raise Damaged(
+            f"The model answers {probability:.7f} to the bundle's golden vector; at build time it was "
+            f"{golden['probability']:.7f}. Run `labserver build`."
+        )
+    return model
+
+
+def inline(settings: Settings) -> bool:
+    """Lesson 8: a prediction of a fraction of a millisecond is answered on the event loop, past the framework."""
+    return True

@@ -1,0 +1,117 @@
+"""The contents page: which part is in force at which lesson.
+
+A part stays in force until a later line replaces it. Stage N is the service as it stands after lesson N.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from labserver.errors import LabError
+from labserver.parts import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From ``lesson`` on, ``part`` is made by ``factory``."""
+
+    lesson: int
+    part: str
+    factory: str
+    why: str
+
+
+CHANGES = (
+    Change(0, "catalogue", "labserver.shipped:catalogue", "features are defined once, apart from the model"),
+    Change(0, "drain", "labserver.naive:drain", "SIGTERM cuts off whoever is being answered"),
+    Change(1, "drain", "labserver.api.lifecycle:drain", "not ready, then no new requests, then the end"),
+    Change(0, "horizon", "labserver.naive:horizon", "the latest value the warehouse holds, even from the future"),
+    Change(2, "horizon", "labserver.shipped:horizon", "the value known when the question was put"),
+    Change(0, "completion", "labserver.naive:completion", "a gap becomes 0"),
+    Change(3, "completion", "labserver.shipped:completion", "a gap becomes the training median; no gap is left"),
+    Change(0, "ranges", "labserver.naive:ranges", "any number will do"),
+    Change(4, "ranges", "labserver.shipped:ranges", "impossible values are refused or replaced, unseen ones clipped"),
+    Change(0, "service", "labserver.naive:service", "one handler that queries, aggregates, predicts and decides"),
+    Change(5, "service", "labserver.shipped:service", "a service without HTTP; aggregates are looked up"),
+    Change(0, "decision", "labserver.naive:decision", "warn above one half"),
+    Change(5, "decision", "labserver.shipped:decision", "warn where silence is expected to cost more"),
+    Change(0, "loader", "labserver.naive:loader", "files are read without a look at their hashes"),
+    Change(6, "loader", "labserver.model.bundle:load_bundle", "every byte is verified before anything is loaded"),
+    Change(0, "threads", "labserver.naive:threads", "as many threads as the machine has cores"),
+    Change(7, "threads", "labserver.shipped:threads", "as many threads as pay off"),
+    Change(0, "predictor", "labserver.naive:unpickle_per_request", "the model is unpickled for each request"),
+    Change(6, "predictor", "labserver.naive:unpickle_at_start", "loaded once; still a DataFrame for each row"),
+    Change(8, "predictor", "labserver.shipped:predictor", "ONNX Runtime on one float32 row"),
+    Change(0, "inline", "labserver.naive:inline", "each request goes through the framework and a thread pool"),
+    Change(8, "inline", "labserver.shipped:inline", "each request is answered on the event loop"),
+)
+
+
+def in_force(lesson: int) -> dict[str, str]:
+    """Part to factory, for a stage."""
+    return {change.part: change.factory for change in CHANGES if change.lesson <= lesson}
+
+
+def stage(lesson: int, own: Mapping[str, Any] | None = None) -> Parts:
+    """The parts of a stage, some replaced by a learner's own.
+
+    Raises:
+        LabError: if ``own`` names a part that does not exist.
+    """
+    known = {field.name for field in fields(Parts)}
+    for name in own or {}:
+        if name not in known:
+            raise LabError(f"There is no part {name}. Parts are: {', '.join(sorted(known))}.")
+    factories = {part: pkgutil.resolve_name(factory) for part, factory in in_force(lesson).items()}
+    return Parts(**{**factories, **(own or {})})
+
+
+def own_parts(path: Path) -> dict[str, Any]:
+    """The parts that a file, or each ``lesson_*.py`` of a folder, defines as functions of their names.
+
+    Raises:
+        LabError: if the path does not exist, a file does not run, or no part is found; names file and line.
+    """
+    files = sorted(path.glob("lesson_*.py")) if path.is_dir() else [path]
+    if not files or not path.exists():
+        raise LabError(f"There are no parts at {path}. Give a Python file, or a folder with lesson_*.py files.")
+    found: dict[str, Any] = {}
+    names = {field.name for field in fields(Parts)}
+    for file in files:
+        module = _run(file)
+        found.update({name: value for name, value in _public(module) if name in names})
+    if not found:
+        raise LabError(f"{path} defines no part. Define one of: {', '.join(sorted(names))}.")
+    return found
+
+
+def _run(file: Path) -> ModuleType:
+    name = f"labserver_own_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise LabError(f"{file} is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        line = trace.tb_lineno if trace is not None else 0
+        raise LabError(f"{file} does not run: line {line}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _public(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Names that the module itself defines: an imported function is not a learner's part."""
+    for name, value in vars(module).items():
+        if callable(value) and getattr(value, "__module__", None) == module.__name__:
+            yield name, value
