@@ -1,0 +1,1 @@
+"""The course around the service: the ``lab`` command."""

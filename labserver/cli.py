@@ -1,0 +1,144 @@
+"""The command line: ``labserver build | serve | replay | score | bench``.
+
+Imports stand inside the commands: ``serve`` must not load what only ``build`` needs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from labserver.errors import LabError
+from labserver.settings import FINISHED, settings
+
+app = typer.Typer(
+    help="A flight-delay service, from raw flights to answers.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+console = Console(stderr=True, highlight=False)
+
+
+@app.command()
+def build(
+    if_needed: Annotated[bool, typer.Option(help="Do nothing if a whole bundle of this code is there.")] = False,
+) -> None:
+    """Make the warehouse, the features, the model and the bundle. Takes seconds."""
+    chosen = settings()
+    if if_needed:
+        from labserver.freshness import is_current
+
+        if is_current(chosen):
+            console.print(f"The bundle at {chosen.bundle} is current.")
+            return
+    with console.status("Building …"):
+        from labserver.build import build as run
+        from labserver.features.definitions import CATALOGUE
+
+        built = run(chosen, CATALOGUE, lambda line: console.print(f"  {line}"))
+    for name, scores in built.metrics.items():
+        console.print(
+            f"  {name.replace('_', ' '):>20}: AUC {scores['auc']:.3f}  log loss {scores['log_loss']:.3f}  "
+            f"Brier {scores['brier']:.4f}  calibration error {scores['calibration_error']:.4f}"
+        )
+    console.print(f"Bundle {built.bundle_hash[:16]} is in force ({sum(built.seconds.values()):.1f} s).")
+
+
+@app.command()
+def serve(
+    lesson: Annotated[int | None, typer.Option(min=0, max=FINISHED, help="The stage to run.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    parts: Annotated[Path | None, typer.Option(help="Your own parts: a Python file, or a folder of them.")] = None,
+    fresh_store: Annotated[bool, typer.Option(help="Start with the bundle's snapshot of the online store.")] = False,
+) -> None:
+    """Start the service."""
+    for name, value in (("LESSON", lesson), ("HOST", host), ("PORT", port), ("PARTS", parts)):
+        if value is not None:
+            os.environ[f"LABSERVER_{name}"] = str(value)
+    from labserver.api.server import check_host, uvicorn_command
+
+    chosen = settings()
+    check_host(chosen)
+    if fresh_store:
+        from labserver.features.store import copy_snapshot
+        from labserver.model.bundle import load_bundle
+
+        copy_snapshot(load_bundle(chosen.bundle).snapshot, chosen.online_store)
+    command = uvicorn_command(chosen, workers)
+    # The server takes this process over, so that a signal to it is a signal to the server.
+    os.execv(command[0], command)  # noqa: S606
+
+
+@app.command()
+def replay(
+    start: Annotated[str, typer.Option("--from", help="First day, as YYYY-MM-DD.")] = "2013-09-01",
+    days: Annotated[int, typer.Option(min=1, max=365, help="How many days.")] = 1,
+    speed: Annotated[float, typer.Option(min=0, help="Simulated seconds a second; 0 is as fast as it goes.")] = 0,
+    outcomes: Annotated[bool, typer.Option(help="Send outcomes when flights land.")] = True,
+    url: Annotated[str | None, typer.Option(help="The live service. It must use the same LABSERVER_HOME.")] = None,
+) -> None:
+    """Send real flights through the live service in time order, and compare each vector with training's."""
+    from labserver.replay import replay as run
+
+    first = _day(start)
+    chosen = settings()
+    summary = run(chosen, url or f"http://127.0.0.1:{chosen.port}", first, days, speed, outcomes, console)
+    console.print(summary.text())
+    if summary.mismatches:
+        raise typer.Exit(1)
+
+
+@app.command()
+def score(
+    out: Annotated[Path, typer.Option(help="Where to write: .csv or .parquet.")],
+    month: Annotated[str | None, typer.Option(help="A month of 2013, as YYYY-MM, or 2013 for the year.")] = None,
+    flights: Annotated[Path | None, typer.Option(help="A file of flights: .csv or .parquet.")] = None,
+) -> None:
+    """Score a month, or a file of flights, with the same service object that answers HTTP."""
+    from labserver.score import score as run
+
+    with console.status("Scoring …"):
+        summary = run(settings(), month, flights, out)
+    console.print(summary.text())
+
+
+@app.command()
+def bench(
+    stages: Annotated[str, typer.Option(help="Which stages, separated by commas.")] = "0,5,6,7,8,9",
+    rounds: Annotated[int, typer.Option(min=3, max=20, help="Interleaved rounds.")] = 3,
+    seconds: Annotated[int, typer.Option(min=1, max=60, help="Length of one measurement.")] = 4,
+) -> None:
+    """Measure stages against a floor that does nothing, on this machine. Needs wrk and taskset."""
+    from labserver.capacity.bench import bench as run
+
+    try:
+        chosen = [int(stage) for stage in stages.split(",")]
+    except ValueError:
+        raise LabError(f"--stages {stages!r} is not a list such as 0,8,9.") from None
+    console.print(run(settings(), chosen, rounds, seconds, console))
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise LabError(f"--from {text!r} is not a day. Write it as 2013-09-01.") from None
+
+
+def main() -> None:
+    """Run a command. What a person can mend is one line and exit code 1."""
+    try:
+        app()
+    except LabError as error:
+        console.print(f"error: {error}", soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

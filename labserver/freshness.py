@@ -1,0 +1,21 @@
+"""Whether what was built still fits the code."""
+
+from __future__ import annotations
+
+from labserver.errors import LabError
+from labserver.features.definitions import CATALOGUE
+from labserver.features.store import OnlineStore
+from labserver.model.bundle import load_bundle
+from labserver.settings import Settings
+
+
+def is_current(settings: Settings) -> bool:
+    """True if there is a whole bundle of this catalogue, with warehouse, teaching model and online store beside it."""
+    if not (settings.warehouse.exists() and (settings.teaching / "model.pkl").exists()):
+        return False
+    try:
+        CATALOGUE.with_trained(load_bundle(settings.bundle).catalogue)
+        OnlineStore(settings.online_store, CATALOGUE).close()
+    except LabError:
+        return False
+    return True

@@ -1,0 +1,228 @@
+"""Real flights through the live service in time order, each served vector compared with the training one.
+
+Replay plays the rest of the world. It moves the clock: whatever batches and streams would have published by then is
+written to the service's online store. Then it asks, and when a flight lands it tells the outcome.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import duckdb
+import numpy as np
+import urllib3
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from labserver.errors import LabError
+from labserver.features.catalogue import Catalogue
+from labserver.features.flight import NEW_YORK
+from labserver.features.history import check_history
+from labserver.features.join import point_in_time
+from labserver.features.materialise import Feed, set_clock
+from labserver.features.ranges import CatalogueRanges, TypicalValues
+from labserver.features.store import connect
+from labserver.model.bundle import load_bundle
+from labserver.settings import Settings
+from labserver.sources.warehouse import open_warehouse
+from labserver.stages import stage
+
+PERIOD = """SELECT flight_id AS row, carrier, flight, origin, dest, tailnum, scheduled_departure, predicted_at AS as_of,
+        arrival_delay, coalesce(arrived_at, scheduled_arrival) AS known_at
+    FROM flights WHERE day >= '{first}' AND day < '{last}'"""
+
+
+@dataclass
+class Summary:
+    """What came back."""
+
+    flights: int = 0
+    mismatches: int = 0
+    first_mismatch: str = ""
+    outcomes: int = 0
+    warned: int = 0
+    seconds: float = 0.0
+    probabilities: list[float] = field(default_factory=list)
+
+    def text(self) -> str:
+        """For a person."""
+        rate = self.flights / self.seconds if self.seconds else 0.0
+        lines = [
+            f"{self.flights:,} flights replayed in {self.seconds:.1f} s ({rate:,.0f} flights/s), "
+            f"{self.outcomes:,} outcomes acknowledged, {self.warned:,} warnings.",
+            f"Parity: {self.mismatches:,} of {self.flights:,} served vectors differ from the training vectors.",
+        ]
+        if self.first_mismatch:
+            lines.append(f"The first: {self.first_mismatch}")
+        return "\n".join(lines)
+
+
+class Client:
+    """Calls the live service over kept-alive connections."""
+
+    def __init__(self, url: str, api_key: str | None) -> None:
+        self._url = url.rstrip("/")
+        headers = {"Content-Type": "application/json"} | ({"X-API-Key": api_key} if api_key else {})
+        self._pool = urllib3.PoolManager(maxsize=8, headers=headers, retries=False, timeout=30.0)
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a POST.
+
+        Raises:
+            LabError: if nothing listens there, or the answer is an error; quotes it.
+        """
+        try:
+            answer = self._pool.request("POST", self._url + path, body=json.dumps(body))
+        except urllib3.exceptions.HTTPError:
+            raise LabError(f"No service answers at {self._url}. Start one with `labserver serve`.") from None
+        if answer.status >= 400:
+            detail = answer.json().get("detail", "")
+            raise LabError(f"{self._url}{path} answered {answer.status}: {detail}")
+        parsed: dict[str, Any] = answer.json()
+        return parsed
+
+
+def replay(
+    settings: Settings, url: str, first: date, days: int, speed: float, outcomes: bool, console: Console
+) -> Summary:
+    """Replay the flights scheduled on ``days`` days from ``first`` (New York's calendar).
+
+    Args:
+        settings: must name the same home as the service's: its online store is what the replay moves.
+        url: the live service.
+        first: the first day.
+        days: how many.
+        speed: simulated seconds a second, 0 for as fast as it goes.
+        outcomes: whether to send outcomes once flights have landed.
+        console: gets the progress bar.
+
+    Raises:
+        LabError: if the days are outside 2013, or the service does not answer.
+    """
+    last = first + timedelta(days=days)
+    if not date(2013, 1, 1) <= first < last <= date(2014, 1, 1):
+        raise LabError(f"{first} to {last} is outside the data. Choose days from 2013-01-01 to 2013-12-31.")
+    catalogue = stage(9).catalogue(settings).with_trained(load_bundle(settings.bundle).catalogue)
+    client = Client(url, settings.api_key.get_secret_value() if settings.api_key else None)
+    with open_warehouse(settings.warehouse) as db, closing(connect(settings.online_store, catalogue)) as store:
+        check_history(db, catalogue)
+        period = PERIOD.format(first=first, last=last)
+        flights = _flights(db, period)
+        if not flights:
+            raise LabError(f"There are no flights from {first} to {last}.")
+        trained = dict(zip((f["row"] for f in flights), _training_vectors(db, period, catalogue), strict=True))
+        flights.sort(key=itemgetter("as_of", "row"))
+        start = flights[0]["as_of"]
+        set_clock(db, store, catalogue, start)
+        feed = Feed(db, catalogue, start, flights[-1]["as_of"])
+        with _progress(console) as progress:
+            task = progress.add_task("replaying", total=len(flights))
+            world = _World(client, store, feed, catalogue, outcomes)
+            for summary in world.run(flights, trained, speed):
+                progress.update(task, completed=summary.flights)
+    return world.summary
+
+
+class _World:
+    """One pass through the period."""
+
+    def __init__(
+        self, client: Client, store: sqlite3.Connection, feed: Feed, catalogue: Catalogue, outcomes: bool
+    ) -> None:
+        self._client, self._store, self._feed = client, store, feed
+        self._names = catalogue.names
+        self._send_outcomes = outcomes
+        self._landing: list[tuple[datetime, str, float | None]] = []
+        self.summary = Summary()
+
+    def run(
+        self, flights: list[dict[str, Any]], trained: dict[int, NDArray[np.float32]], speed: float
+    ) -> Iterator[Summary]:
+        """Ask for each flight at its prediction time; yields the summary after each moment."""
+        started, begin = time.perf_counter(), flights[0]["as_of"]
+        with ThreadPoolExecutor(4) as pool:
+            for moment, group in groupby(flights, key=itemgetter("as_of")):
+                if speed:
+                    ahead = (moment - begin).total_seconds() / speed - (time.perf_counter() - started)
+                    time.sleep(max(0.0, ahead))
+                self._feed.publish(self._store, moment)
+                due = list(group)
+                questions = [_question(flight) for flight in due]
+                vectors = list(pool.map(lambda q: self._client.post("/v1/features/vector", q), questions))
+                answers = self._client.post("/v1/predictions/batch", {"flights": questions})["predictions"]
+                for flight, vector, answer in zip(due, vectors, answers, strict=True):
+                    self._compare(flight, vector, trained[flight["row"]])
+                    self._note(flight, answer)
+                self._tell(moment, pool)
+                self.summary.seconds = time.perf_counter() - started
+                yield self.summary
+            self._tell(datetime.max.replace(tzinfo=NEW_YORK), pool)
+        self.summary.seconds = time.perf_counter() - started
+
+    def _compare(self, flight: dict[str, Any], vector: dict[str, Any], trained: NDArray[np.float32]) -> None:
+        self.summary.flights += 1
+        served = np.array([value["value"] for value in vector["values"]], np.float32)
+        if served.tobytes() == trained.tobytes():
+            return
+        self.summary.mismatches += 1
+        if not self.summary.first_mismatch:
+            differing = [
+                f"{name} served {s!r}, trained {t!r}"
+                for name, s, t in zip(self._names, served.tolist(), trained.tolist(), strict=True)
+                if s != t
+            ]
+            self.summary.first_mismatch = f"{flight['carrier']}{flight['flight']} {flight['as_of']}: {differing[:3]}"
+
+    def _note(self, flight: dict[str, Any], answer: dict[str, Any]) -> None:
+        self.summary.warned += answer["decision"] == "warn"
+        self.summary.probabilities.append(answer["probability"])
+        if self._send_outcomes:
+            heapq.heappush(self._landing, (flight["known_at"], answer["id"], flight["arrival_delay"]))
+
+    def _tell(self, moment: datetime, pool: ThreadPoolExecutor) -> None:
+        landed = []
+        while self._landing and self._landing[0][0] <= moment:
+            _, prediction, delay = heapq.heappop(self._landing)
+            landed.append({"id": prediction, "arrival_delay_minutes": delay})
+        self.summary.outcomes += len(list(pool.map(lambda body: self._client.post("/v1/outcomes", body), landed)))
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def _flights(db: duckdb.DuckDBPyConnection, period: str) -> list[dict[str, Any]]:
+    result = db.execute(f"{period} ORDER BY flight_id")
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _training_vectors(db: duckdb.DuckDBPyConnection, period: str, catalogue: Catalogue) -> NDArray[np.float32]:
+    matrix = point_in_time(db, period, catalogue)
+    CatalogueRanges(catalogue).apply(matrix)
+    TypicalValues(catalogue).apply(matrix)
+    return matrix
+
+
+def _question(flight: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "carrier": flight["carrier"],
+        "flight": flight["flight"],
+        "origin": flight["origin"],
+        "dest": flight["dest"],
+        "tailnum": flight["tailnum"],
+        "scheduled_departure": flight["scheduled_departure"].isoformat(),
+    }
