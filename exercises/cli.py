@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -40,7 +40,7 @@ def start(
     """Build if needed, start the finished service and JupyterLab, and print both addresses."""
     chosen = settings()
     if not is_current(chosen):
-        subprocess.run([sys.executable, "-m", "labserver.cli", "build"], check=True)  # noqa: S603
+        subprocess.run([sys.executable, "-m", "labserver.cli", "build"], check=True)
     signal.signal(signal.SIGTERM, _as_interrupt)
     signal.signal(signal.SIGHUP, _as_interrupt)
     with running_service(chosen.port) as url:
@@ -58,15 +58,12 @@ def start(
 @contextmanager
 def running_service(port: int) -> Iterator[str]:
     """The finished service on ``port``, or on a free one if that is taken; stopped at the end."""
-    listener = _listen(port)
-    number = listener.getsockname()[1]
+    number = _free_port(port)
     url = f"http://127.0.0.1:{number}"
     log = settings().home / "service.log"
-    with listener, log.open("w") as output:
-        command = uvicorn_command(settings(), 1, listener.fileno())
-        process = subprocess.Popen(  # noqa: S603
-            command, pass_fds=[listener.fileno()], stdout=output, stderr=output, start_new_session=True
-        )
+    command = uvicorn_command(settings().model_copy(update={"port": number}), 1)
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     try:
         _await_ready(url, process, log)
         yield url
@@ -78,8 +75,7 @@ def running_service(port: int) -> Iterator[str]:
 def running_jupyter(url: str) -> Iterator[str]:
     """JupyterLab on a free port with a token of its own; the notebooks find the service in ``LABSERVER_URL``."""
     token = secrets.token_urlsafe(16)
-    with closing(_listen(0)) as probe:
-        port = probe.getsockname()[1]
+    port = _free_port(0)
     log = settings().home / "jupyter.log"
     # The token goes by the environment: a command line can be read by every user of the machine.
     environment = os.environ | {"LABSERVER_URL": url, "JUPYTER_TOKEN": token}
@@ -87,7 +83,7 @@ def running_jupyter(url: str) -> Iterator[str]:
     if os.geteuid() == 0:
         command.append("--allow-root")
     with log.open("w") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)  # noqa: S603
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
     try:
         _await_answer(f"http://127.0.0.1:{port}/api", process, log)
         yield f"http://127.0.0.1:{port}/lab?token={token}"
@@ -100,15 +96,17 @@ def _nothing() -> Iterator[None]:
     yield None
 
 
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError:
-        listener.bind(("127.0.0.1", 0))
-    listener.listen(128)
-    return listener
+def _free_port(wanted: int) -> int:
+    """The wanted port of loopback, or any free one if it is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise LabError("No port of 127.0.0.1 is free.")
 
 
 def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -87,7 +87,8 @@ def build(settings: Settings, catalogue: Catalogue, report: Report) -> Built:
         with step("features: point-in-time join of all flights"):
             raw = point_in_time(db, FLIGHTS, catalogue)
             flights = db.execute(
-                "SELECT origin, dest, carrier, late, scheduled_departure < $cut AS train FROM flights ORDER BY flight_id",
+                "SELECT origin, dest, carrier, late, scheduled_departure < $cut AS train "
+                "FROM flights ORDER BY flight_id",
                 {"cut": TRAINED_UNTIL},
             ).df()
         train = flights["train"].to_numpy(bool)
@@ -163,7 +164,11 @@ def _write(
         "features_version": catalogue.version,
         "signature": {
             "input": {"name": "features", "dtype": "float32", "features": list(catalogue.names)},
-            "output": {"name": "probabilities", "dtype": "float32", "meaning": "arrives more than 15 minutes late"},
+            "output": {
+                "name": "probabilities",
+                "dtype": "float32",
+                "meaning": "arrives more than 15 minutes late",
+            },
         },
         "training_window": ["2013-01-01", "2013-08-31"],
         "held_out_window": ["2013-09-01", "2013-12-31"],

@@ -18,7 +18,9 @@ from labserver.errors import LabError
 from labserver.settings import FINISHED, settings
 
 app = typer.Typer(
-    help="A flight-delay service, from raw flights to answers.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="A flight-delay service, from raw flights to answers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 console = Console(stderr=True, highlight=False)
 

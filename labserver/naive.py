@@ -141,7 +141,12 @@ class ComputedPerRequest:
 
     def lookup(self, flight: Flight) -> Lookup:
         until = self._horizon.until(flight.asked_at(self._clock))
-        question = {"origin": flight.origin, "dest": flight.dest, "carrier": flight.carrier, "tailnum": flight.tailnum}
+        question = {
+            "origin": flight.origin,
+            "dest": flight.dest,
+            "carrier": flight.carrier,
+            "tailnum": flight.tailnum,
+        }
         [row] = self._db.cursor().execute(AGGREGATES, {"until": until, **question}).fetchall()
         always = microseconds(datetime(2013, 1, 1, tzinfo=NEW_YORK))
         night, observed, tick, report = row[14:]

@@ -116,7 +116,10 @@ def replay(
         raise LabError(f"{first} to {last} is outside the data. Choose days from 2013-01-01 to 2013-12-31.")
     catalogue = stage(9).catalogue(settings).with_trained(load_bundle(settings.bundle).catalogue)
     client = Client(url, settings.api_key.get_secret_value() if settings.api_key else None)
-    with open_warehouse(settings.warehouse) as db, closing(connect(settings.online_store, catalogue)) as store:
+    with (
+        open_warehouse(settings.warehouse) as db,
+        closing(connect(settings.online_store, catalogue)) as store,
+    ):
         check_history(db, catalogue)
         period = PERIOD.format(first=first, last=last)
         flights = _flights(db, period)

@@ -22,7 +22,7 @@ from labserver.sources.warehouse import open_warehouse
 from labserver.stages import stage
 
 REQUIRED = ("carrier", "flight", "origin", "dest", "tailnum", "scheduled_departure")
-QUESTIONS = f"SELECT row, {', '.join(REQUIRED)}, as_of FROM flights_to_score"  # noqa: S608
+QUESTIONS = f"SELECT row, {', '.join(REQUIRED)}, as_of FROM flights_to_score"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _load_month(db: duckdb.DuckDBPyConnection, month: str) -> None:
     db.execute(
         f"""CREATE TEMP TABLE flights_to_score AS
             SELECT row_number() OVER (ORDER BY flight_id) - 1 AS row, {", ".join(REQUIRED)}, predicted_at AS as_of
-            FROM flights WHERE starts_with(day::VARCHAR, $month)""",  # noqa: S608
+            FROM flights WHERE starts_with(day::VARCHAR, $month)""",
         {"month": month},
     )
 
@@ -95,11 +95,13 @@ def _load_file(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     if reader is None:
         raise LabError(f"{path} must end in .csv or .parquet.")
     try:
-        columns = [row[0] for row in db.execute(f"DESCRIBE SELECT * FROM {reader}($path)", {"path": str(path)}).fetchall()]  # noqa: S608
+        columns = [
+            row[0] for row in db.execute(f"DESCRIBE SELECT * FROM {reader}($path)", {"path": str(path)}).fetchall()
+        ]
         if missing := [name for name in REQUIRED if name not in columns]:
             raise LabError(f"{path} lacks the columns {', '.join(missing)}; it needs {', '.join(REQUIRED)}.")
         naive = db.execute(
-            f"SELECT typeof(scheduled_departure) FROM {reader}($path) LIMIT 1",  # noqa: S608
+            f"SELECT typeof(scheduled_departure) FROM {reader}($path) LIMIT 1",
             {"path": str(path)},
         ).fetchall()
         if naive and naive[0][0] == "TIMESTAMP":
@@ -111,7 +113,7 @@ def _load_file(db: duckdb.DuckDBPyConnection, path: Path) -> None:
                 SELECT row_number() OVER () - 1 AS row, carrier::VARCHAR AS carrier, flight::INTEGER AS flight, origin,
                     dest, tailnum::VARCHAR AS tailnum, scheduled_departure::TIMESTAMPTZ AS scheduled_departure,
                     {as_of} AS as_of
-                FROM {reader}($path)""",  # noqa: S608
+                FROM {reader}($path)""",
             {"path": str(path)},
         )
     except duckdb.Error as error:
@@ -141,7 +143,7 @@ def _write(db: duckdb.DuckDBPyConnection, answers: pd.DataFrame, out: Path) -> N
     try:
         db.execute(
             f"""COPY (SELECT f.* EXCLUDE (row), a.probability, a.decision
-                FROM flights_to_score AS f JOIN answers AS a USING (row) ORDER BY row) TO '{target}' ({form})"""  # noqa: S608
+                FROM flights_to_score AS f JOIN answers AS a USING (row) ORDER BY row) TO '{target}' ({form})"""
         ).fetchall()
     except duckdb.Error as error:
         raise LabError(f"{out} cannot be written: {str(error).splitlines()[0]}.") from None

@@ -37,7 +37,12 @@ CHANGES = (
     Change(0, "completion", "labserver.naive:completion", "a gap becomes 0"),
     Change(3, "completion", "labserver.shipped:completion", "a gap becomes the training median; no gap is left"),
     Change(0, "ranges", "labserver.naive:ranges", "any number will do"),
-    Change(4, "ranges", "labserver.shipped:ranges", "impossible values are refused or replaced, unseen ones clipped"),
+    Change(
+        4,
+        "ranges",
+        "labserver.shipped:ranges",
+        "impossible values are refused or replaced, unseen ones clipped",
+    ),
     Change(0, "service", "labserver.naive:service", "one handler that queries, aggregates, predicts and decides"),
     Change(5, "service", "labserver.shipped:service", "a service without HTTP; aggregates are looked up"),
     Change(0, "decision", "labserver.naive:decision", "warn above one half"),

@@ -34,7 +34,14 @@ dependencies:
 def compile_lock(target: Path, extras: tuple[str, ...]) -> None:
     """A hashed lock for every platform and Python version that we support, without index addresses."""
     chosen = [argument for extra in extras for argument in ("--extra", extra)]
-    command = [str(Path(sys.executable).parent / "uv"), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
+    command = [
+        str(Path(sys.executable).parent / "uv"),
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+        "--generate-hashes",
+    ]
     options = ["--python-version", "3.11", "--no-emit-index-url", "--no-header", "--no-annotate"]
     subprocess.run([*command, *options, *chosen, "pyproject.toml", "-o", str(target)], cwd=ROOT, check=True)
 

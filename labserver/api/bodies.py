@@ -27,7 +27,13 @@ def parse_json(body: bytes) -> Any:
         raise Problem(
             400,
             "The body is not acceptable JSON.",
-            [{"field": "body", "detail": str(error), "allowed": "JSON without NaN, infinities or repeated keys"}],
+            [
+                {
+                    "field": "body",
+                    "detail": str(error),
+                    "allowed": "JSON without NaN, infinities or repeated keys",
+                }
+            ],
         ) from None
 
 

@@ -45,8 +45,8 @@ class Limits:
         except TimeoutError:
             if started:
                 raise
-            problem = Problem(408, f"The request took longer than {self._seconds:g} s.", headers={"Connection": "close"})
-            await problem_response(problem, scope.get("request_id"))(scope, receive, send)
+            late = Problem(408, f"The request took longer than {self._seconds:g} s.", headers={"Connection": "close"})
+            await problem_response(late, scope.get("request_id"))(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
         length = content_type = key = b""

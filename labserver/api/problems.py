@@ -23,7 +23,11 @@ class Problem(HTTPException):
     """An error to answer with. ``errors`` are objects with ``field``, ``detail`` and ``allowed``."""
 
     def __init__(
-        self, status: int, detail: str, errors: Sequence[dict[str, Any]] = (), headers: dict[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[dict[str, Any]] = (),
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(status, detail, headers)
         self.errors = errors
@@ -92,7 +96,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(StoreUnavailable)
     async def unavailable(request: Request, error: StoreUnavailable) -> JSONResponse:
         structlog.get_logger().error("store_unavailable", detail=str(error))
-        return answer(request, Problem(503, "The online store does not answer. Try again.", headers={"Retry-After": "1"}))
+        return answer(
+            request,
+            Problem(503, "The online store does not answer. Try again.", headers={"Retry-After": "1"}),
+        )
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:

@@ -46,26 +46,20 @@ def check_host(chosen: Settings) -> None:
         )
 
 
-def uvicorn_command(chosen: Settings, workers: int, descriptor: int | None = None) -> list[str]:
+def uvicorn_command(chosen: Settings, workers: int) -> list[str]:
     """The command line behind ``labserver serve``."""
-    where = ["--fd", str(descriptor)] if descriptor is not None else ["--host", chosen.host, "--port", str(chosen.port)]
+    options = {
+        "--host": chosen.host,
+        "--port": chosen.port,
+        "--workers": workers,
+        "--loop": "uvloop",
+        "--http": "httptools",
+        "--log-level": chosen.log_level,
+        "--timeout-graceful-shutdown": chosen.shutdown_seconds,
+    }
+    flags = [str(word) for option in options.items() for word in option]
     return [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "--factory",
-        "labserver.api.server:create",
-        *where,
-        "--workers",
-        str(workers),
-        "--loop",
-        "uvloop",
-        "--http",
-        "httptools",
-        "--no-access-log",
-        "--no-server-header",
-        "--log-level",
-        chosen.log_level,
-        "--timeout-graceful-shutdown",
-        str(chosen.shutdown_seconds),
+        *(sys.executable, "-m", "uvicorn", "--factory", "labserver.api.server:create"),
+        *flags,
+        *("--no-access-log", "--no-server-header"),
     ]

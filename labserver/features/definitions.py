@@ -36,13 +36,14 @@ def trailing_late_rate(column: str, entity: str, nights: int, least: int) -> str
             FROM flights WHERE arrived_at IS NOT NULL GROUP BY ALL
         ),
         windows AS (
-            SELECT known_at, {entity}, sum(coalesce(arrivals, 0)) OVER w AS arrivals, sum(coalesce(late, 0)) OVER w AS late
+            SELECT known_at, {entity},
+                sum(coalesce(arrivals, 0)) OVER w AS arrivals, sum(coalesce(late, 0)) OVER w AS late
             FROM (nights CROSS JOIN entities) LEFT JOIN nightly USING (night, {entity})
             WINDOW w AS (PARTITION BY {entity} ORDER BY night ROWS BETWEEN {nights - 1} PRECEDING AND CURRENT ROW)
         )
         SELECT known_at, {entity}, CASE WHEN arrivals >= {least} THEN late::DOUBLE / arrivals::DOUBLE END AS {column}
         FROM windows
-    """  # noqa: S608  (the arguments are the constants below)
+    """
 
 
 # Every quarter of an hour, from the last twenty departures: a count, not a span of time, so that the value is there
@@ -69,7 +70,7 @@ RECENT_DEPARTURES = """
         ON latest.origin = origins.origin AND latest.departed_at <= ticks.known_at
 """
 
-# The delay of a plane is known when it leaves and again when it lands; of two reports in one minute, the later flight's.
+# A plane's delay is known when it leaves and again when it lands; of two reports in one minute, the later flight's.
 PLANE_REPORTS = """
     WITH reports AS (
         SELECT departed_at AS known_at, tailnum, departure_delay AS minutes, flight_id, 0 AS landed
@@ -119,7 +120,7 @@ GROUPS = (
         ("origin", "dest"),
         "flights",
         None,
-        f"SELECT {ALWAYS} AS known_at, origin, dest, max(distance) AS distance FROM flights GROUP BY ALL",  # noqa: S608
+        f"SELECT {ALWAYS} AS known_at, origin, dest, max(distance) AS distance FROM flights GROUP BY ALL",
         (Feature("distance", "mi", "Length of the route", "scheduling", Range(10, 10_000)),),
     ),
     Group(
@@ -129,7 +130,7 @@ GROUPS = (
         "planes",
         None,
         f"""SELECT {ALWAYS} AS known_at, tailnum, (2013 - year)::DOUBLE AS plane_age, seats::DOUBLE AS plane_seats
-            FROM planes""",  # noqa: S608
+            FROM planes""",
         (
             Feature("plane_age", "years", "Age of the plane in 2013", "fleet", Range(0, 80)),
             Feature("plane_seats", "seats", "Seats of the plane's model", "fleet", Range(1, 900)),
@@ -192,7 +193,8 @@ GROUPS = (
         ("origin",),
         "weather",
         timedelta(hours=3),
-        """SELECT known_at, origin, humid AS humidity, wind_speed, precip AS precipitation, pressure, visib AS visibility
+        """SELECT known_at, origin, humid AS humidity, wind_speed, precip AS precipitation, pressure,
+                  visib AS visibility
            FROM weather""",
         (
             Feature("humidity", "%", "Relative humidity", "weather", Range(0, 100)),

@@ -1,4 +1,4 @@
-"""Every value of every precomputed feature, with the moment it was known: what batches and streams published in 2013."""
+"""Every value of every precomputed feature, with the moment it was known: what batches published in 2013."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ def write_history(db: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
     for group in catalogue.stored:
         entity = ", ".join(group.entity)
         db.execute(
-            f"CREATE OR REPLACE TABLE history.{group.name} AS "  # noqa: S608
+            f"CREATE OR REPLACE TABLE history.{group.name} AS "
             f"SELECT known_at, {entity}, {', '.join(group.columns)} FROM ({group.sql}) ORDER BY known_at, {entity}"
         )
         repeated = db.execute(
-            f"SELECT {entity}, known_at FROM history.{group.name} GROUP BY ALL HAVING count(*) > 1 LIMIT 1"  # noqa: S608
+            f"SELECT {entity}, known_at FROM history.{group.name} GROUP BY ALL HAVING count(*) > 1 LIMIT 1"
         ).fetchall()
         if repeated:
             raise LabError(f"Feature group {group.name} has two values for {repeated[0]}: break the tie in its SQL.")
-    db.execute("CREATE OR REPLACE TABLE history.catalogue AS SELECT $version AS version", {"version": catalogue.version})
+    db.execute(
+        "CREATE OR REPLACE TABLE history.catalogue AS SELECT $version AS version",
+        {"version": catalogue.version},
+    )
 
 
 def check_history(db: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:

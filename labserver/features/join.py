@@ -35,16 +35,14 @@ def point_in_time(db: duckdb.DuckDBPyConnection, questions: str, catalogue: Cata
         joins.append(
             f"ASOF LEFT JOIN history.{group.name} AS {group.name} ON {same} AND q.as_of >= {group.name}.known_at"
         )
-    columns = [LOCAL_TIME] + [
-        _column(group, feature) for group in catalogue.stored for feature in group.features
-    ]
+    columns = [LOCAL_TIME] + [_column(group, feature) for group in catalogue.stored for feature in group.features]
     values = db.execute(
         f"""
         WITH questions AS ({questions}), q AS (
             SELECT *, scheduled_departure AT TIME ZONE 'America/New_York' AS local FROM questions
         )
         SELECT {", ".join(columns)} FROM q {" ".join(joins)} ORDER BY q.row
-        """  # noqa: S608
+        """
     ).fetchnumpy()
     minute, weekday = _dense(values["minute"]), _dense(values["weekday"])
     matrix = np.empty((len(minute), len(catalogue.features)), np.float32)
@@ -67,5 +65,5 @@ def _column(group: Group, feature: Feature) -> str:
 def _dense(values: NDArray[np.generic]) -> NDArray[np.float64]:
     """DuckDB marks NULL by a mask; the rest of the code by NaN."""
     if isinstance(values, np.ma.MaskedArray):
-        return np.asarray(values.astype(np.float64).filled(np.nan))
+        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
     return values.astype(np.float64)

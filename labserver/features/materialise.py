@@ -1,4 +1,4 @@
-"""Moves the online store's clock: the batches and streams of 2013, published when they were known. Needs the warehouse."""
+"""Moves the online store's clock: the values of 2013, published when they were known. Needs the warehouse."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from labserver.features.store import Row, advance, clear, create, read_clock
 def latest(db: duckdb.DuckDBPyConnection, group: Group, after: datetime, until: datetime) -> list[Row]:
     """For each entity the last row known after ``after`` and not after ``until``."""
     entity = ", ".join(group.entity)
-    return db.execute(
+    rows: list[Row] = db.execute(
         f"""SELECT {entity}, epoch_us(known_at), {", ".join(group.columns)} FROM history.{group.name}
             WHERE known_at > $after AND known_at <= $until
             QUALIFY row_number() OVER (PARTITION BY {entity} ORDER BY known_at DESC) = 1
-            ORDER BY {entity}""",  # noqa: S608
+            ORDER BY {entity}""",
         {"after": after, "until": until},
     ).fetchall()
+    return rows
 
 
-def materialise(db: duckdb.DuckDBPyConnection, store: sqlite3.Connection, catalogue: Catalogue, until: datetime) -> None:
+def materialise(
+    db: duckdb.DuckDBPyConnection, store: sqlite3.Connection, catalogue: Catalogue, until: datetime
+) -> None:
     """Bring a store to ``until``: only what became known since its clock is read and written."""
     now = read_clock(store)
     advance(
@@ -65,7 +68,7 @@ class Feed:
         for group in catalogue.stored:
             self._rows[group.name] = db.execute(
                 f"""SELECT {", ".join(group.entity)}, epoch_us(known_at), {", ".join(group.columns)}
-                    FROM history.{group.name} WHERE known_at > $after AND known_at <= $until ORDER BY known_at""",  # noqa: S608
+                    FROM history.{group.name} WHERE known_at > $after AND known_at <= $until ORDER BY known_at""",
                 {"after": after, "until": until},
             ).fetchall()
 

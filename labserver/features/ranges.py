@@ -59,7 +59,11 @@ class CatalogueRanges:
         """Refuse what cannot physically be. A client that sends it has a fault that only the client can mend."""
         feature = self._catalogue[name]
         if not feature.possible.holds(value):
-            raise Refused(f"overrides.{name}", f"{value:g} {feature.unit} cannot be", f"{feature.possible} {feature.unit}")
+            raise Refused(
+                f"overrides.{name}",
+                f"{value:g} {feature.unit} cannot be",
+                f"{feature.possible} {feature.unit}",
+            )
 
 
 class Completion(Protocol):
@@ -110,7 +114,7 @@ def adjustments(
             received=None if np.isnan(received[i]) else float(received[i]),
             used=float(used[i]),
         )
-        for i in changed
+        for i in changed.tolist()
     )
 
 

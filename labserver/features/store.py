@@ -57,9 +57,7 @@ class OnlineStore:
             StoreUnavailable: if SQLite cannot answer now.
         """
         try:
-            row = self._db.execute(
-                self._query, (flight.origin, flight.dest, flight.carrier, flight.tailnum)
-            ).fetchone()
+            row = self._db.execute(self._query, (flight.origin, flight.dest, flight.carrier, flight.tailnum)).fetchone()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"The online store does not answer: {error}.") from None
         return Lookup(from_microseconds(row[0]), row[1 + self._groups :], row[1 : 1 + self._groups])
@@ -85,7 +83,7 @@ def _lookup(catalogue: Catalogue) -> str:
         for group in catalogue.stored
     )
     return f"""SELECT clock.moment, {known}, {columns}
-        FROM (SELECT ?1 AS origin, ?2 AS dest, ?3 AS carrier, ?4 AS tailnum) AS q CROSS JOIN clock {joins}"""  # noqa: S608
+        FROM (SELECT ?1 AS origin, ?2 AS dest, ?3 AS carrier, ?4 AS tailnum) AS q CROSS JOIN clock {joins}"""
 
 
 def connect(path: Path, catalogue: Catalogue) -> sqlite3.Connection:
@@ -182,7 +180,7 @@ def clear(db: sqlite3.Connection, groups: Iterable[Group]) -> None:
     """Empty the store and set its clock back to 1970. Call inside no transaction."""
     db.execute("BEGIN IMMEDIATE")
     for group in groups:
-        db.execute(f"DELETE FROM {group.name}")  # noqa: S608
+        db.execute(f"DELETE FROM {group.name}")
     db.execute("UPDATE clock SET moment = 0")
     db.execute("COMMIT")
 
@@ -191,6 +189,6 @@ def _upsert(group: Group) -> str:
     columns = (*group.entity, "known_at", *group.columns)
     assignments = ", ".join(f"{column} = excluded.{column}" for column in ("known_at", *group.columns))
     return (
-        f"INSERT INTO {group.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "  # noqa: S608
+        f"INSERT INTO {group.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
         f"ON CONFLICT DO UPDATE SET {assignments} WHERE excluded.known_at >= {group.name}.known_at"
     )

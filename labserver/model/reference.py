@@ -25,7 +25,10 @@ def what_training_saw(matrix: NDArray[np.float32], catalogue: Catalogue) -> dict
 
 
 def reference_statistics(
-    raw: NDArray[np.float32], used: NDArray[np.float32], probability: NDArray[np.float32], catalogue: Catalogue
+    raw: NDArray[np.float32],
+    used: NDArray[np.float32],
+    probability: NDArray[np.float32],
+    catalogue: Catalogue,
 ) -> dict[str, Any]:
     """Share missing (``raw``) and a histogram of what the model saw (``used``), for each feature and for the score.
 

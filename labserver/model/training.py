@@ -29,7 +29,12 @@ TRAINED_UNTIL = datetime(2013, 9, 1, tzinfo=NEW_YORK)
 def new_model() -> HistGradientBoostingClassifier:
     """The model, unfitted. No early stopping: the same rows give the same trees."""
     return HistGradientBoostingClassifier(
-        learning_rate=0.1, max_iter=60, max_leaf_nodes=31, min_samples_leaf=200, early_stopping=False, random_state=0
+        learning_rate=0.1,
+        max_iter=60,
+        max_leaf_nodes=31,
+        min_samples_leaf=200,
+        early_stopping=False,
+        random_state=0,
     )
 
 

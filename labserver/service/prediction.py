@@ -232,7 +232,9 @@ class Vocabulary:
             raise Refused("origin", f"{flight.origin} is not an origin we know", sorted(self._routes))
         if flight.dest not in self._routes[flight.origin]:
             raise Refused(
-                "dest", f"{flight.dest} is not served from {flight.origin}", sorted(self._routes[flight.origin])
+                "dest",
+                f"{flight.dest} is not served from {flight.origin}",
+                sorted(self._routes[flight.origin]),
             )
 
 

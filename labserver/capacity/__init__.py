@@ -1,0 +1,1 @@
+"""What the service costs: throughput, latency, memory, start-up."""
