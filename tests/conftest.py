@@ -1,9 +1,11 @@
-"""What tests share: one built home, made once however many workers run."""
+"""One built folder for all tests. Nothing here writes into it; a test that changes a file copies it first."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,24 +18,21 @@ from labserver.build import build
 from labserver.features.catalogue import Catalogue
 from labserver.features.definitions import CATALOGUE
 from labserver.features.join import FLIGHTS, point_in_time
-from labserver.freshness import is_current
 from labserver.model.bundle import Bundle, load_bundle
 from labserver.settings import Settings
 from labserver.sources.warehouse import open_warehouse
 
-ROOT = Path(__file__).parent.parent
-
 
 @pytest.fixture(scope="session")
 def home() -> Path:
-    """A built folder. Tests copy what they change."""
-    chosen = Settings(home=Path(os.environ.get("LABSERVER_HOME", ROOT / "var")))
-    chosen.home.mkdir(parents=True, exist_ok=True)
-    with (chosen.home / "test.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not is_current(chosen):
-            build(chosen, CATALOGUE, print)
-    return chosen.home.absolute()
+    """The folder of everything built: LABSERVER_HOME, else ``var`` of the repository, built if it has no bundle."""
+    folder = Path(os.environ.get("LABSERVER_HOME") or Path(__file__).parent.parent / "var").resolve()
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    with (Path(tempfile.gettempdir()) / f"labserver-build-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers of pytest-xdist wait here
+        if not (folder / "bundle").exists():
+            build(Settings(home=folder), CATALOGUE, print)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +42,7 @@ def settings(home: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, read-only. DuckDB refuses a new query while a result is unread: always fetchall."""
     with open_warehouse(settings.warehouse) as db:
         yield db
 
@@ -54,11 +54,13 @@ def bundle(settings: Settings) -> Bundle:
 
 @pytest.fixture(scope="session")
 def catalogue(bundle: Bundle) -> Catalogue:
-    """The catalogue with what training saw."""
+    """The catalogue that knows what training saw."""
     return CATALOGUE.with_trained(bundle.catalogue)
 
 
 @pytest.fixture(scope="session")
-def joined(warehouse: duckdb.DuckDBPyConnection) -> NDArray[np.float32]:
-    """The features of all flights as they were known, before ranges and completion."""
-    return point_in_time(warehouse, FLIGHTS, CATALOGUE)
+def joined(warehouse: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> NDArray[np.float32]:
+    """Every flight's features as joined, row ``flight_id - 1``; read-only, so that no test changes another's."""
+    matrix = point_in_time(warehouse, FLIGHTS, catalogue)
+    matrix.flags.writeable = False
+    return matrix

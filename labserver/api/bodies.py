@@ -54,6 +54,9 @@ class StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            return await handler(_StrictRequest(request.scope, request.receive))
+            ours = _StrictRequest(request.scope, request.receive)
+            if not await ours.body():
+                parse_json(b"")
+            return await handler(ours)
 
         return strict
