@@ -167,6 +167,9 @@ def open_warehouse(path: Path, *, threads: int | None = None) -> duckdb.DuckDBPy
         db.execute(f"SET TimeZone = '{ZONE}'")
         if threads is not None:
             db.execute(f"SET threads = {threads:d}")
+        block, blocks = one_row(db, "SELECT block_size, total_blocks FROM pragma_database_size()")
+        if path.stat().st_size < block * blocks:  # DuckDB itself only notices once it reads what is not there
+            raise duckdb.IOException("the end of the file is missing")
         for source in SOURCES:
             one_row(db, f"SELECT count(*) FROM {source.name}")
     except duckdb.Error as error:

