@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import pkgutil
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -106,12 +107,14 @@ def _run(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        line = trace.tb_lineno if trace is not None else 0
-        raise LabError(f"{file} does not run: line {line}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(file) else None
+        for frame, number in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_filename == str(file):  # the learner's own line, not the library's that it called
+                line = number
+        what = " ".join(str(error).split())
+        raise LabError(f"{file} does not run: line {line or 0}: {type(error).__name__}: {what}") from error
     return module
 
 

@@ -120,4 +120,4 @@ def adjustments(
 
 def _lost(catalogue: Catalogue, position: int, received: float) -> bool:
     feature = catalogue.features[position]
-    return feature.impossible != "clip" and not feature.possible.holds(received)
+    return np.isnan(received) or (feature.impossible != "clip" and not feature.possible.holds(received))

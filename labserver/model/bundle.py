@@ -99,9 +99,13 @@ def write_bundle(link: Path, manifest: dict[str, Any], fill: Callable[[Path], No
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
     final = shelf / manifest["bundle_hash"][:16]
-    if final.exists():
-        shutil.rmtree(final)
-    folder.rename(final)
+    if _is_whole(final):  # the same bundle again: only the time of building is new
+        (folder / MANIFEST).replace(final / MANIFEST)
+        shutil.rmtree(folder)
+    else:
+        if final.exists():
+            final.rename(shelf / f"writing.{folder.name}.old")
+        folder.rename(final)
     draft = link.with_suffix(".new")
     draft.unlink(missing_ok=True)
     draft.symlink_to(Path("bundles") / final.name)
@@ -140,6 +144,14 @@ def load_bundle(path: Path) -> Bundle:
     )
 
 
+def _is_whole(path: Path) -> bool:
+    try:
+        load_bundle(path)
+    except Damaged:
+        return False
+    return True
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
@@ -149,7 +161,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             raise _damaged(path, MANIFEST, "was changed")
     except FileNotFoundError:
         raise _damaged(path, MANIFEST, "is missing") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise _damaged(path, MANIFEST, "is not readable") from None
     return dict(manifest)
 

@@ -13,6 +13,7 @@ from labserver.errors import Damaged, LabError
 from labserver.sources.contracts import SOURCES
 
 ZONE = "America/New_York"
+HEADERS = 3 * 4096  # bytes at the head of a DuckDB file, before its blocks
 
 FLIGHTS = """
 CREATE TABLE flights AS
@@ -168,7 +169,7 @@ def open_warehouse(path: Path, *, threads: int | None = None) -> duckdb.DuckDBPy
         if threads is not None:
             db.execute(f"SET threads = {threads:d}")
         block, blocks = one_row(db, "SELECT block_size, total_blocks FROM pragma_database_size()")
-        if path.stat().st_size < block * blocks:  # DuckDB itself only notices once it reads what is not there
+        if path.stat().st_size < block * blocks + HEADERS:  # DuckDB itself only notices once it reads what is not there
             raise duckdb.IOException("the end of the file is missing")
         for source in SOURCES:
             one_row(db, f"SELECT count(*) FROM {source.name}")

@@ -1,84 +1,175 @@
+"""Impossible values never reach the model, unseen ones are clipped, the rest is left alone."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from labserver.errors import LabError, Refused
 from labserver.features.catalogue import Catalogue
-from labserver.features.frames import check_frame
+from labserver.features.definitions import CATALOGUE
 from labserver.features.ranges import CatalogueRanges, TypicalValues, adjustments
 
+WIDTH = len(CATALOGUE.names)
+anything = st.floats(width=32, allow_nan=True, allow_infinity=True)
+shares = hnp.arrays(np.float64, (3, WIDTH), elements=st.floats(0, 1))
 
-def typical(catalogue: Catalogue) -> NDArray[np.float32]:
-    return np.array([[f.trained.typical for f in catalogue.features if f.trained]], np.float32)
+
+def matrices(values: st.SearchStrategy[float] = anything) -> st.SearchStrategy[NDArray[np.float32]]:
+    return st.integers(1, 4).flatmap(lambda rows: hnp.arrays(np.float32, (rows, WIDTH), elements=values))
 
 
-def test_values_that_training_saw_are_left_alone(catalogue: Catalogue, joined: NDArray[np.float32]) -> None:
-    row = joined[100_000:100_500].copy()
-    seen = row.copy()
+def column(catalogue: Catalogue, name: str, value: float) -> NDArray[np.float32]:
+    """A typical row in which one value is another."""
+    row = np.array([[f.trained.typical for f in catalogue.features if f.trained]], np.float32)
+    row[0, catalogue.names.index(name)] = value
+    return row
+
+
+def bounds(catalogue: Catalogue) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    seen = [f.trained.seen for f in catalogue.features if f.trained]
+    return np.array([s.low for s in seen], np.float32), np.array([s.high for s in seen], np.float32)
+
+
+@given(matrix=matrices())
+def test_after_ranges_a_value_is_missing_or_one_that_training_saw(
+    catalogue: Catalogue, matrix: NDArray[np.float32]
+) -> None:
+    low, high = bounds(catalogue)
+    received = matrix.copy()
+    CatalogueRanges(catalogue).apply(matrix)
+    assert (np.isnan(matrix) | ((matrix >= low) & (matrix <= high))).all()
+    assert np.isnan(matrix[np.isnan(received)]).all()
+
+
+@given(share=shares)
+def test_values_that_training_saw_are_left_alone_to_the_bit(catalogue: Catalogue, share: NDArray[np.float64]) -> None:
+    low, high = bounds(catalogue)
+    matrix = np.clip((low + share * (high - low)).astype(np.float32), low, high)
+    received = matrix.copy()
+    CatalogueRanges(catalogue).apply(matrix)
+    TypicalValues(catalogue).apply(matrix)
+    assert matrix.tobytes() == received.tobytes()
+
+
+@given(matrix=matrices())
+def test_one_row_and_a_matrix_give_the_same_bits(catalogue: Catalogue, matrix: NDArray[np.float32]) -> None:
+    ranges, completion = CatalogueRanges(catalogue), TypicalValues(catalogue)
+    rows = [row.copy()[np.newaxis] for row in matrix]
+    for each in (matrix, *rows):
+        ranges.apply(each)
+        completion.apply(each)
+    assert np.concatenate(rows).tobytes() == matrix.tobytes()
+
+
+@given(matrix=matrices())
+def test_preparing_twice_is_preparing_once(catalogue: Catalogue, matrix: NDArray[np.float32]) -> None:
+    ranges, completion = CatalogueRanges(catalogue), TypicalValues(catalogue)
+    ranges.apply(matrix)
+    completion.apply(matrix)
+    once = matrix.copy()
+    ranges.apply(matrix)
+    completion.apply(matrix)
+    assert matrix.tobytes() == once.tobytes()
+
+
+@pytest.mark.parametrize("feature", CATALOGUE.features, ids=lambda feature: feature.name)
+def test_an_impossible_value_becomes_the_training_median(catalogue: Catalogue, feature) -> None:  # type: ignore[no-untyped-def]
+    position = catalogue.names.index(feature.name)
+    typical = catalogue[feature.name].trained
+    assert typical is not None
+    for impossible in (
+        np.nextafter(np.float32(feature.possible.low), np.float32(-np.inf)),
+        np.nextafter(np.float32(feature.possible.high), np.float32(np.inf)),
+        np.float32(np.inf),
+        np.float32(-np.inf),
+    ):
+        row = column(catalogue, feature.name, float(impossible))
+        CatalogueRanges(catalogue).apply(row)
+        assert np.isnan(row[0, position])
+        assert np.isnan(row).sum() == 1
+        TypicalValues(catalogue).apply(row)
+        assert row[0, position] == np.float32(typical.typical)
+
+
+def test_a_wind_of_1048_mph_is_imputed_and_one_of_140_clipped_to_the_strongest_seen(catalogue: Catalogue) -> None:
+    seen = catalogue["wind_speed"].trained
+    assert seen is not None
+    assert seen.seen.high < 60
+    for wind, action, used in ((1048.36, "imputed", seen.typical), (140.0, "clipped", seen.seen.high)):
+        received = column(catalogue, "wind_speed", wind)
+        row = received.copy()
+        CatalogueRanges(catalogue).apply(row)
+        TypicalValues(catalogue).apply(row)
+        [change] = adjustments(catalogue, received[0], row[0])
+        assert (change.feature, change.action) == ("wind_speed", action)
+        assert change.received == float(np.float32(wind))
+        assert change.used == float(np.float32(used))
+
+
+@given(matrix=matrices())
+def test_adjustments_list_exactly_the_values_that_changed(catalogue: Catalogue, matrix: NDArray[np.float32]) -> None:
+    received = matrix[0].copy()
+    row = matrix[:1].copy()
     CatalogueRanges(catalogue).apply(row)
-    assert np.array_equal(row, seen, equal_nan=True)
+    TypicalValues(catalogue).apply(row)
+    listed = {a.feature: a for a in adjustments(catalogue, received, row[0])}
+    for position, feature in enumerate(catalogue.features):
+        was, now = float(received[position]), float(row[0, position])
+        assert (feature.name in listed) == (was != now)
+        if feature.name in listed:
+            lost = np.isnan(was) or was < feature.possible.low or was > feature.possible.high
+            assert listed[feature.name].action == ("imputed" if lost else "clipped")
+            assert listed[feature.name].used == now
+            assert listed[feature.name].received == (None if np.isnan(was) else was)
+
+
+@pytest.mark.parametrize("value", [150.0001, -0.5, 1048.36, float("nan"), float("inf"), float("-inf")])
+def test_an_impossible_override_is_refused_with_the_field_and_what_is_allowed(
+    catalogue: Catalogue, value: float
+) -> None:
+    with pytest.raises(Refused) as caught:
+        CatalogueRanges(catalogue).check_override("wind_speed", value)
+    assert caught.value.field == "overrides.wind_speed"
+    assert caught.value.allowed == "0 to 150 mph"
+
+
+@pytest.mark.parametrize("value", [0.0, 75.0, 150.0])
+def test_a_possible_override_is_accepted_up_to_the_ends_of_the_range(catalogue: Catalogue, value: float) -> None:
+    CatalogueRanges(catalogue).check_override("wind_speed", value)
+
+
+@given(matrix=matrices())
+def test_after_ranges_and_completion_every_value_is_finite(catalogue: Catalogue, matrix: NDArray[np.float32]) -> None:
+    CatalogueRanges(catalogue).apply(matrix)
+    TypicalValues(catalogue).apply(matrix)
+    assert np.isfinite(matrix).all()
 
 
 @pytest.mark.parametrize(
-    ("name", "sent", "used", "action"),
+    "matrix",
     [
-        ("wind_speed", 1048.36, "typical", "imputed"),
-        ("visibility", -1, "typical", "imputed"),
-        ("pressure", float("nan"), "typical", "imputed"),
-        ("plane_seats", 700, "high", "clipped"),
-        ("pressure", 900, "low", "clipped"),
+        np.zeros((1, WIDTH), np.float64),
+        np.zeros((1, WIDTH - 1), np.float32),
+        np.zeros(WIDTH, np.float32),
+        np.zeros((1, 1, WIDTH), np.float32),
     ],
+    ids=["float64", "a column too few", "no rows", "three axes"],
 )
-def test_each_policy_is_applied_and_shown(catalogue: Catalogue, name: str, sent: float, used: str, action: str) -> None:
-    trained = catalogue[name].trained
-    assert trained is not None
-    expected = {"typical": trained.typical, "high": trained.seen.high, "low": trained.seen.low}[used]
-    row = typical(catalogue)
-    row[0, catalogue.names.index(name)] = sent
-    received = row[0].copy()
-    CatalogueRanges(catalogue).apply(row)
-    TypicalValues(catalogue).apply(row)
-    [shown] = adjustments(catalogue, received, row[0])
-    assert (shown.feature, shown.action, shown.used) == (name, action, np.float32(expected))
-    assert shown.received is None if np.isnan(sent) else shown.received == np.float32(sent)
-
-
-def test_a_client_may_not_send_the_impossible(catalogue: Catalogue) -> None:
-    ranges = CatalogueRanges(catalogue)
-    ranges.check_override("wind_speed", 90)
-    with pytest.raises(Refused) as refused:
-        ranges.check_override("wind_speed", 1048)
-    assert (refused.value.field, refused.value.allowed) == ("overrides.wind_speed", "0 to 150 mph")
-
-
-@given(st.lists(st.floats(width=32), min_size=17, max_size=17))
-def test_whatever_comes_in_what_goes_out_is_possible(catalogue: Catalogue, values: list[float]) -> None:
-    one = np.array([values], np.float32)
-    many = np.repeat(one, 3, axis=0)
-    for matrix in (one, many):
-        CatalogueRanges(catalogue).apply(matrix)
+def test_completion_refuses_a_matrix_of_another_dtype_or_shape(catalogue: Catalogue, matrix) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(LabError, match=rf"must be float32 of shape \(rows, {WIDTH}\); this one is {matrix.dtype}"):
         TypicalValues(catalogue).apply(matrix)
-    assert all(f.possible.holds(v) for f, v in zip(catalogue.features, one[0].tolist(), strict=True))
-    assert many.tobytes() == one.tobytes() * 3
 
 
-def test_a_matrix_of_another_kind_is_refused(catalogue: Catalogue) -> None:
-    with pytest.raises(LabError, match="must be float32"):
-        TypicalValues(catalogue).apply(np.zeros((1, 17)))  # type: ignore[arg-type]
-    with pytest.raises(LabError, match=r"\(1, 3\)"):
-        TypicalValues(catalogue).apply(np.zeros((1, 3), np.float32))
+def test_completion_alone_names_the_feature_that_is_infinite(catalogue: Catalogue) -> None:
+    with pytest.raises(LabError, match=r"^Not finite: pressure\.$"):
+        TypicalValues(catalogue).apply(column(catalogue, "pressure", float("inf")))
 
 
-def test_the_schema_names_the_column_at_fault(catalogue: Catalogue) -> None:
-    frame = np.repeat(typical(catalogue), 5, axis=0)
-    check_frame(frame, 5, catalogue)
-    with pytest.raises(LabError, match="Expected 6 rows"):
-        check_frame(frame, 6, catalogue)
-    for value in (np.nan, 1048.0):
-        frame[2, catalogue.names.index("wind_speed")] = value
-        with pytest.raises(LabError, match="wind_speed"):
-            check_frame(frame, 5, catalogue)
+def test_completion_without_training_says_what_to_run() -> None:
+    with pytest.raises(LabError, match="Run `labserver build`"):
+        TypicalValues(CATALOGUE)

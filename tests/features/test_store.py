@@ -1,98 +1,207 @@
+"""The online store: newest value wins, whatever the order; a store that cannot be trusted is refused."""
+
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from labserver.errors import Damaged
+from labserver.errors import Damaged, StoreUnavailable
 from labserver.features.catalogue import Catalogue, Feature, Group, Range
-from labserver.features.definitions import CATALOGUE
 from labserver.features.flight import Flight, from_microseconds, microseconds
-from labserver.features.materialise import set_clock, write_snapshot
-from labserver.features.store import OnlineStore, advance, connect, copy_snapshot, create, read_clock
+from labserver.features.store import OnlineStore, Row, advance, clear, copy_snapshot, create, read_clock
+from labserver.model.bundle import Bundle
 
-FEATURE = Feature("delay", "min", "test", "test", Range(-100, 100))
-TINY = Catalogue((Group("plane_now", "live", ("tailnum",), "flights", None, "SELECT 1", (FEATURE,)),))
-MOMENT = datetime(2013, 9, 1, tzinfo=UTC)
+LEVEL = Feature("level", "m", "Height of the water", "tests", Range(0, 10))
+GROUP = Group("airport_level", "live", ("origin",), "flights", None, "SELECT 1", (LEVEL,))
+TINY = Catalogue((GROUP,))
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-rows = st.lists(
-    st.tuples(st.sampled_from("ABC"), st.integers(0, 50), st.floats(-100, 100)),
-    max_size=20,
-    unique_by=lambda row: row[:2],
+origins = st.sampled_from(["EWR", "JFK", "LGA"])
+known = st.integers(0, 20)
+rows = st.tuples(origins, known, st.one_of(st.none(), st.floats(0, 10)))
+batches = st.lists(st.lists(rows, max_size=6), max_size=6)
+
+
+def empty() -> sqlite3.Connection:
+    return create(Path(":memory:"), TINY)
+
+
+def publish(store: sqlite3.Connection, batch: list[Row], clock: int = 0) -> None:
+    advance(store, TINY.stored, {GROUP.name: batch}, from_microseconds(clock))
+
+
+def content(store: sqlite3.Connection) -> dict[str, tuple[int, float | None]]:
+    return {row[0]: row[1:] for row in store.execute("SELECT origin, known_at, level FROM airport_level").fetchall()}
+
+
+@given(batches, st.integers(0, 10**15))
+def test_publishing_the_same_batches_twice_changes_nothing(made: list[list[Row]], clock: int) -> None:
+    with closing(empty()) as store:
+        for batch in made:
+            publish(store, batch, clock)
+        once = content(store), read_clock(store)
+        for batch in made[-1:]:
+            publish(store, batch, clock)
+        assert (content(store), read_clock(store)) == once
+
+
+@given(st.dictionaries(st.tuples(origins, known), st.floats(0, 10)), st.randoms(use_true_random=False))
+def test_the_latest_value_of_each_entity_stays_whatever_the_order_of_the_batches(values, shuffler) -> None:  # type: ignore[no-untyped-def]
+    arriving = [(origin, at, value) for (origin, at), value in values.items()]
+    shuffler.shuffle(arriving)
+    with closing(empty()) as store:
+        for row in arriving:
+            publish(store, [row])
+        latest = {origin: max(at for o, at in values if o == origin) for origin, _ in values}
+        assert content(store) == {origin: (at, values[origin, at]) for origin, at in latest.items()}
+
+
+@given(known, known, st.floats(0, 10), st.floats(0, 10))
+def test_a_row_replaces_another_only_if_it_was_known_no_earlier(
+    first: int, second: int, old: float, new: float
+) -> None:
+    with closing(empty()) as store:
+        publish(store, [("EWR", first, old)])
+        publish(store, [("EWR", second, new)])
+        assert content(store) == {"EWR": (second, new) if second >= first else (first, old)}
+
+
+def test_of_two_values_of_one_moment_the_one_published_last_stays() -> None:
+    with closing(empty()) as store:
+        publish(store, [("EWR", 5, 1.0), ("EWR", 5, 2.0)])
+        assert content(store) == {"EWR": (5, 2.0)}
+        publish(store, [("EWR", 5, None)])
+        assert content(store) == {"EWR": (5, None)}
+
+
+@given(st.lists(st.integers(0, 10**16), min_size=1))
+def test_the_clock_never_goes_back(moments: list[int]) -> None:
+    with closing(empty()) as store:
+        for number, moment in enumerate(moments, 1):
+            publish(store, [], moment)
+            assert read_clock(store) == from_microseconds(max(moments[:number]))
+
+
+def test_a_batch_that_fails_half_way_leaves_values_and_clock_as_they_were() -> None:
+    with closing(empty()) as store:
+        publish(store, [("EWR", 1, 1.0)], 1)
+        with pytest.raises(sqlite3.Error):
+            publish(store, [("EWR", 2, 2.0), ("JFK", None, 3.0)], 2)
+        assert content(store) == {"EWR": (1, 1.0)}
+        assert read_clock(store) == from_microseconds(1)
+        publish(store, [("EWR", 2, 2.0)], 2)
+        assert content(store) == {"EWR": (2, 2.0)}
+
+
+def test_a_cleared_store_is_empty_and_its_clock_stands_at_1970() -> None:
+    with closing(empty()) as store:
+        publish(store, [("EWR", 1, 1.0)], 1)
+        clear(store, TINY.stored)
+        assert (content(store), read_clock(store)) == ({}, EPOCH)
+
+
+@given(
+    st.datetimes(
+        datetime(1970, 1, 2),
+        datetime(2100, 1, 1),
+        timezones=st.one_of(
+            st.timezones(), st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))
+        ),
+    )
 )
+def test_every_moment_survives_the_way_to_microseconds_and_back(moment: datetime) -> None:
+    back = from_microseconds(microseconds(moment))
+    assert back == moment.astimezone(UTC)
+    assert back.tzinfo is UTC
+    assert microseconds(back) == microseconds(moment)
 
 
-def contents(db: sqlite3.Connection) -> list[tuple[object, ...]]:
-    return db.execute("SELECT * FROM plane_now ORDER BY tailnum").fetchall()
+def test_microseconds_count_from_1970_in_utc() -> None:
+    assert microseconds(EPOCH) == 0
+    assert microseconds(datetime(2013, 9, 1, tzinfo=timezone(timedelta(hours=-4)))) == 1_378_008_000_000_000
 
 
-@given(rows, st.integers(0, 20), st.randoms())
-@settings(max_examples=60, deadline=None)
-def test_late_early_and_repeated_batches_leave_the_latest_values(
-    tmp_path_factory: pytest.TempPathFactory, facts: list[tuple[str, int, float]], split: int, order: object
+@pytest.fixture
+def path(bundle: Bundle, tmp_path: Path) -> Path:
+    """A store fresh from the bundle's snapshot."""
+    copy_snapshot(bundle.snapshot, tmp_path / "online.db")
+    return tmp_path / "online.db"
+
+
+def test_the_snapshot_stands_at_the_end_of_the_training_window(
+    path: Path, bundle: Bundle, catalogue: Catalogue
 ) -> None:
-    folder = tmp_path_factory.mktemp("store")
-    expected = {}
-    for entity, known_at, value in sorted(facts, key=lambda fact: fact[1]):
-        expected[entity] = (entity, known_at, value)
-    shuffled = facts[:]
-    order.shuffle(shuffled)  # type: ignore[attr-defined]
-    db = create(folder / "a.db", TINY)
-    for batch in (shuffled[:split], shuffled[split:], shuffled[:split]):
-        advance(db, TINY.stored, {"plane_now": batch}, MOMENT)
-    assert contents(db) == [expected[entity] for entity in sorted(expected)]
-    db.close()
+    store = OnlineStore(path, catalogue)
+    assert store.clock() == datetime.fromisoformat(bundle.manifest["clock"])
+    store.close()
 
 
-def test_the_clock_never_goes_back(tmp_path: Path) -> None:
-    db = create(tmp_path / "a.db", TINY)
-    advance(db, TINY.stored, {}, MOMENT)
-    advance(db, TINY.stored, {}, MOMENT - timedelta(days=1))
-    assert read_clock(db) == MOMENT
-
-
-@given(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.timezones()))
-def test_microseconds_lose_nothing(moment: datetime) -> None:
-    assert from_microseconds(microseconds(moment)) == moment
-
-
-def test_going_back_and_forth_ends_in_the_same_store(
-    home: Path, warehouse: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    start, later = (datetime.fromisoformat(f"2013-11-0{day}T12:00:00-04:00") for day in (2, 5))
-    write_snapshot(warehouse, tmp_path / "direct.db", CATALOGUE, later)
-    write_snapshot(warehouse, tmp_path / "moved.db", CATALOGUE, start)
-    store = connect(tmp_path / "moved.db", CATALOGUE)
-    for moment in (start + timedelta(hours=7), later + timedelta(days=9), start, later, later):
-        set_clock(warehouse, store, CATALOGUE, moment)
-    direct = connect(tmp_path / "direct.db", CATALOGUE)
-    assert list(store.iterdump()) == list(direct.iterdump())
-
-
-@pytest.mark.parametrize("content", [b"", b"garbage" * 5000])
-def test_a_damaged_store_says_what_to_run(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "online.db"
-    with pytest.raises(Damaged, match="labserver build"):
-        OnlineStore(path, CATALOGUE)
-    path.write_bytes(content)
-    with pytest.raises(Damaged, match="serve --fresh-store"):
-        OnlineStore(path, CATALOGUE)
-
-
-def test_a_store_of_another_catalogue_is_refused(tmp_path: Path) -> None:
-    create(tmp_path / "online.db", TINY).close()
-    with pytest.raises(Damaged, match="is of catalogue"):
-        OnlineStore(tmp_path / "online.db", CATALOGUE)
-
-
-def test_an_unknown_plane_is_missing_and_not_an_error(home: Path, tmp_path: Path) -> None:
-    copy_snapshot(home / "bundle/online.db", tmp_path / "online.db")
-    store = OnlineStore(tmp_path / "online.db", CATALOGUE)
-    found = store.lookup(Flight("UA", 1, "EWR", "ORD", None, MOMENT))
+def test_a_lookup_of_entities_that_no_one_knows_has_no_values_and_the_clock(path: Path, catalogue: Catalogue) -> None:
+    store = OnlineStore(path, catalogue)
+    found = store.lookup(Flight("XX", 1, "XXX", "YYY", None, datetime(2013, 9, 2, tzinfo=UTC)))
+    store.close()
     assert found.clock == datetime(2013, 9, 1, 4, tzinfo=UTC)
-    assert [moment is None for moment in found.known_at] == [group.entity == ("tailnum",) for group in CATALOGUE.stored]
+    assert set(found.values) == set(found.known_at) == {None}
+    assert len(found.known_at) == len(catalogue.stored)
+    assert len(found.values) == sum(len(group.columns) for group in catalogue.stored)
+
+
+def test_a_missing_store_says_what_to_run(tmp_path: Path, catalogue: Catalogue) -> None:
+    with pytest.raises(Damaged, match=r"There is no online store at .*Run `labserver build`"):
+        OnlineStore(tmp_path / "online.db", catalogue)
+    assert not (tmp_path / "online.db").exists()
+
+
+def test_garbage_in_place_of_a_store_says_what_to_run(tmp_path: Path, catalogue: Catalogue) -> None:
+    (tmp_path / "online.db").write_bytes(b"not a database " * 1000)
+    with pytest.raises(Damaged, match=r"is damaged .*Run `labserver serve --fresh-store`"):
+        OnlineStore(tmp_path / "online.db", catalogue)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9])
+def test_a_truncated_store_says_what_to_run(path: Path, catalogue: Catalogue, share: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(Damaged, match=r"is damaged .*Run `labserver serve --fresh-store`"):
+        OnlineStore(path, catalogue)
+
+
+def test_a_store_of_another_catalogue_is_refused_with_both_versions(tmp_path: Path, catalogue: Catalogue) -> None:
+    create(tmp_path / "online.db", TINY).close()
+    with pytest.raises(Damaged, match=f"of catalogue {TINY.version}, not {catalogue.version}.*--fresh-store"):
+        OnlineStore(tmp_path / "online.db", catalogue)
+
+
+def test_a_store_that_loses_its_tables_while_open_is_unavailable_not_a_crash(path: Path, catalogue: Catalogue) -> None:
+    store = OnlineStore(path, catalogue)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("DROP TABLE clock")
+    with pytest.raises(StoreUnavailable, match="The online store does not answer"):
+        store.lookup(Flight("UA", 1, "EWR", "IAH", None, datetime(2013, 9, 2, tzinfo=UTC)))
+    with pytest.raises(StoreUnavailable):
+        store.clock()
+    store.close()
+
+
+def test_a_fresh_copy_replaces_a_damaged_store_and_its_leftovers(
+    path: Path, bundle: Bundle, catalogue: Catalogue
+) -> None:
+    path.write_bytes(b"damaged")
+    path.with_name("online.db-wal").write_bytes(b"left over")
+    copy_snapshot(bundle.snapshot, path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    OnlineStore(path, catalogue).close()
+
+
+def test_a_copy_leaves_the_snapshot_as_it_is(bundle: Bundle, tmp_path: Path) -> None:
+    snapshot = Path(shutil.copyfile(bundle.snapshot, tmp_path / "snapshot.db"))
+    copy_snapshot(snapshot, tmp_path / "state" / "online.db")
+    assert snapshot.read_bytes() == bundle.snapshot.read_bytes()

@@ -1,3 +1,5 @@
+"""A bundle is whole or it is refused, and the same inputs give the same one."""
+
 from __future__ import annotations
 
 import json
@@ -12,64 +14,173 @@ from labserver.features.definitions import CATALOGUE
 from labserver.model.bundle import FILES, MANIFEST, Bundle, hash_manifest, load_bundle, write_bundle
 from labserver.settings import Settings
 
-
-@pytest.mark.parametrize("name", [*FILES, MANIFEST])
-@pytest.mark.parametrize("fault", ["flipped", "truncated", "removed"])
-def test_every_fault_in_every_file_is_refused_by_name(bundle: Bundle, tmp_path: Path, name: str, fault: str) -> None:
-    copy = Path(shutil.copytree(bundle.path, tmp_path / "bundle"))
-    content = bytearray((copy / name).read_bytes())
-    content[len(content) // 2] ^= 1
-    if fault == "flipped":
-        (copy / name).write_bytes(content)
-    elif fault == "truncated":
-        (copy / name).write_bytes(content[:-1])
-    else:
-        (copy / name).unlink()
-    with pytest.raises(Damaged, match=rf"{name}.*labserver build"):
-        load_bundle(copy)
+ALL = (*FILES, MANIFEST)
 
 
-def test_a_file_that_does_not_belong_is_refused(bundle: Bundle, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(bundle.path, tmp_path / "bundle"))
-    (copy / "model.pkl").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
-    with pytest.raises(Damaged, match=r"model.pkl does not belong"):
-        load_bundle(copy)
+@pytest.fixture
+def folder(bundle: Bundle, tmp_path: Path) -> Path:
+    """A bundle that may be changed."""
+    return Path(shutil.copytree(bundle.path, tmp_path / "bundle"))
 
 
-def test_a_build_that_dies_leaves_the_old_bundle(bundle: Bundle, tmp_path: Path) -> None:
-    def good(folder: Path) -> None:
-        for name in FILES:
-            shutil.copyfile(bundle.path / name, folder / name)
-
-    def dies(folder: Path) -> None:
-        (folder / "model.onnx").write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    first = write_bundle(tmp_path / "bundle", {"built_at": "1"}, good)
-    with pytest.raises(KeyboardInterrupt):
-        write_bundle(tmp_path / "bundle", {"built_at": "2"}, dies)
-    assert load_bundle(tmp_path / "bundle").manifest["bundle_hash"] == first
+def damaged(folder: Path, name: str, what: str) -> str:
+    with pytest.raises(Damaged) as caught:
+        load_bundle(folder)
+    message = str(caught.value)
+    assert f"is not whole: {name} {what}" in message
+    assert message.endswith("Run `labserver build`.")
+    return message
 
 
-def test_the_hash_is_over_everything_but_the_time(bundle: Bundle) -> None:
+def test_two_builds_of_the_same_inputs_give_the_same_bundle(bundle: Bundle, tmp_path: Path) -> None:
+    built = [build(Settings(home=tmp_path / name), CATALOGUE, lambda line: None) for name in ("one", "two")]
+    one, two = (load_bundle(tmp_path / name / "bundle") for name in ("one", "two"))
+    assert one.manifest["files"] == two.manifest["files"]
+    assert built[0].bundle_hash == built[1].bundle_hash == one.manifest["bundle_hash"]
+    assert one.manifest["files"] == bundle.manifest["files"], "labserver changed since the home folder was built"
+    for name in ("one", "two"):
+        home = tmp_path / name
+        assert {path.name for path in home.iterdir()} == {"warehouse.duckdb", "bundle", "bundles", "teaching", "state"}
+        assert (home / "state" / "online.db").exists()
+
+
+def test_a_whole_bundle_is_loaded_through_its_link(settings: Settings, bundle: Bundle) -> None:
+    assert settings.bundle.is_symlink()
+    assert bundle.path == settings.bundle.resolve()
+    assert set(bundle.manifest["files"]) == set(FILES)
+    assert bundle.snapshot.is_file()
+
+
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("name", ALL)
+def test_a_file_with_one_bit_flipped_is_named(folder: Path, name: str, place: float) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[int(len(content) * place)] ^= 1
+    (folder / name).write_bytes(content)
+    damaged(folder, name, "is not readable" if name == MANIFEST and not readable(content) else "was changed")
+
+
+def readable(content: bytes | bytearray) -> bool:
+    try:
+        json.loads(content)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("name", ALL)
+def test_a_truncated_file_is_named(folder: Path, name: str, share: float) -> None:
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: int(len(content) * share)])
+    damaged(folder, name, "is not readable" if name == MANIFEST else "was changed")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_removed_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    damaged(folder, name, "is missing")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_folder_in_place_of_a_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    damaged(folder, name, "")
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "zzz", ".hidden"])
+def test_a_file_too_many_is_named(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"")
+    damaged(folder, name, "does not belong to it")
+
+
+def test_a_file_that_the_manifest_forgets_is_damage_even_with_a_right_hash(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    del manifest["files"]["model.onnx"]
+    manifest["bundle_hash"] = hash_manifest(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    (folder / "model.onnx").unlink()
+    damaged(folder, MANIFEST, "was changed")
+
+
+def test_a_bundle_of_another_format_says_which_one_this_code_reads(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST).read_bytes()) | {"format": 2}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    damaged(folder, MANIFEST, "has format 2, this code reads 1")
+
+
+@pytest.mark.parametrize("content", [b"[]", b"null", b"7", b"{}", b'{"format": 1}', b"\xff\xfe", b'{"a": NaN}'])
+def test_a_manifest_that_is_none_is_not_readable(folder: Path, content: bytes) -> None:
+    (folder / MANIFEST).write_bytes(content)
+    damaged(folder, MANIFEST, "is not readable")
+
+
+def test_a_missing_bundle_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(Damaged, match=r"There is no bundle at .*/bundle\. Run `labserver build`"):
+        load_bundle(tmp_path / "bundle")
+
+
+def test_a_link_to_nowhere_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "bundle").symlink_to("bundles/gone")
+    with pytest.raises(Damaged, match=r"There is no bundle at .*Run `labserver build`"):
+        load_bundle(tmp_path / "bundle")
+
+
+def test_a_file_in_place_of_the_bundle_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "bundle").write_text("")
+    with pytest.raises(Damaged, match="Run `labserver build`"):
+        load_bundle(tmp_path / "bundle")
+
+
+def test_the_hash_ignores_the_time_of_building_and_nothing_else(bundle: Bundle) -> None:
     manifest = dict(bundle.manifest)
-    assert hash_manifest({**manifest, "built_at": "later"}) == manifest["bundle_hash"]
-    assert hash_manifest({**manifest, "model_version": "other"}) != manifest["bundle_hash"]
+    assert hash_manifest(manifest) == manifest["bundle_hash"]
+    assert hash_manifest(manifest | {"built_at": "2099-01-01"}) == manifest["bundle_hash"]
+    for key in manifest.keys() - {"built_at", "bundle_hash"}:
+        assert hash_manifest(manifest | {key: "something else"}) != manifest["bundle_hash"], key
+    assert hash_manifest(manifest | {"more": 1}) != manifest["bundle_hash"]
 
 
-def test_the_same_inputs_give_the_same_bundle(bundle: Bundle, tmp_path: Path) -> None:
-    built = build(Settings(home=tmp_path), CATALOGUE, lambda line: None)
-    assert built.bundle_hash == bundle.manifest["bundle_hash"]
+def rewrite(link: Path, bundle: Bundle, **changes: object) -> str:
+    """Write the files of a bundle as a bundle of its own, with other entries in the manifest."""
+
+    def fill(target: Path) -> None:
+        for name in FILES:
+            shutil.copyfile(bundle.path / name, target / name)
+
+    kept = {key: value for key, value in bundle.manifest.items() if key not in {"format", "files", "bundle_hash"}}
+    return write_bundle(link, kept | changes, fill)
 
 
-def test_the_model_beats_its_baselines_without_a_leak(bundle: Bundle) -> None:
-    metrics = bundle.manifest["metrics"]
-    assert 0.71 <= metrics["model"]["auc"] <= 0.76
-    for baseline in ("logistic_regression", "base_rate"):
-        assert metrics["model"]["auc"] > metrics[baseline]["auc"]
-        for measure in ("log_loss", "brier", "calibration_error"):
-            assert metrics["model"][measure] < metrics[baseline][measure]
+def test_a_bundle_written_again_from_its_files_has_the_same_hash(bundle: Bundle, tmp_path: Path) -> None:
+    for built_at in ("2026-01-01", "2026-01-02"):
+        assert rewrite(tmp_path / "bundle", bundle, built_at=built_at) == bundle.manifest["bundle_hash"]
+        assert load_bundle(tmp_path / "bundle").manifest["built_at"] == built_at
 
 
-def test_the_manifest_is_plain_json(bundle: Bundle) -> None:
-    assert json.loads((bundle.path / MANIFEST).read_bytes()) == bundle.manifest
+def test_a_build_that_fails_half_way_leaves_the_old_bundle_in_force(bundle: Bundle, tmp_path: Path) -> None:
+    old = rewrite(tmp_path / "bundle", bundle)
+
+    def fail(target: Path) -> None:
+        (target / "model.onnx").write_bytes(b"half")
+        raise RuntimeError("no space left")
+
+    with pytest.raises(RuntimeError, match="no space left"):
+        write_bundle(tmp_path / "bundle", {}, fail)
+    assert load_bundle(tmp_path / "bundle").manifest["bundle_hash"] == old
+
+
+def test_a_build_that_forgets_a_file_leaves_the_old_bundle_in_force(bundle: Bundle, tmp_path: Path) -> None:
+    old = rewrite(tmp_path / "bundle", bundle)
+    with pytest.raises(FileNotFoundError):
+        write_bundle(tmp_path / "bundle", {}, lambda target: None)
+    assert load_bundle(tmp_path / "bundle").manifest["bundle_hash"] == old
+
+
+def test_the_last_bundle_is_in_force_and_one_older_is_kept(bundle: Bundle, tmp_path: Path) -> None:
+    hashes = [rewrite(tmp_path / "bundle", bundle, note=note) for note in ("one", "two", "three")]
+    assert len(set(hashes)) == 3
+    assert load_bundle(tmp_path / "bundle").manifest["note"] == "three"
+    assert len(list((tmp_path / "bundles").iterdir())) == 2
+    assert load_bundle(tmp_path / "bundles" / hashes[-1][:16]).manifest["bundle_hash"] == hashes[-1]

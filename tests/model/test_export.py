@@ -1,49 +1,145 @@
+"""The exported model is scikit-learn's, on every flight that it was not trained on."""
+
 from __future__ import annotations
 
 import pickle
-from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue
 from labserver.features.ranges import CatalogueRanges, TypicalValues
 from labserver.model.bundle import Bundle
-from labserver.model.export import check_equal, round_down
-from labserver.model.metrics import expected_calibration_error
+from labserver.model.export import TOLERANCE, check_equal, export, round_down
 from labserver.model.predictor import OnnxPredictor
+from labserver.settings import Settings
+
+LARGE = 1e38
 
 
-@given(st.floats(-1e30, 1e30))
-def test_a_threshold_is_rounded_to_the_float32_below(threshold: float) -> None:
+@pytest.fixture(scope="module")
+def held_out(
+    warehouse: duckdb.DuckDBPyConnection, joined: NDArray[np.float32], catalogue: Catalogue
+) -> NDArray[np.float32]:
+    """Prepared features of all flights from September on."""
+    later = warehouse.execute(
+        "SELECT scheduled_departure >= TIMESTAMPTZ '2013-09-01 00:00:00-04' FROM flights ORDER BY flight_id"
+    ).fetchall()
+    matrix = joined[np.array(later)[:, 0]].copy()
+    CatalogueRanges(catalogue).apply(matrix)
+    TypicalValues(catalogue).apply(matrix)
+    return matrix
+
+
+@pytest.fixture(scope="module")
+def model(settings: Settings) -> HistGradientBoostingClassifier:
+    trained: HistGradientBoostingClassifier = pickle.loads((settings.teaching / "model.pkl").read_bytes())
+    return trained
+
+
+@pytest.fixture(scope="module")
+def theirs(model: HistGradientBoostingClassifier, held_out: NDArray[np.float32]) -> NDArray[np.float64]:
+    probabilities: NDArray[np.float64] = model.predict_proba(held_out)[:, 1]
+    return probabilities
+
+
+def thresholds(model: HistGradientBoostingClassifier) -> NDArray[np.float64]:
+    trees = [tree[0].nodes for tree in model._predictors]
+    return np.concatenate([nodes["num_threshold"][~nodes["is_leaf"].astype(bool)] for nodes in trees])
+
+
+def plain(model: HistGradientBoostingClassifier, features: int) -> bytes:
+    """What skl2onnx makes of the model, thresholds rounded to the nearest float32."""
+    graph = to_onnx(
+        model,
+        initial_types=[("features", FloatTensorType([None, features]))],
+        options={id(model): {"zipmap": False}},
+        target_opset={"": 18, "ai.onnx.ml": 3},
+    )
+    return bytes(graph.SerializeToString())
+
+
+@given(st.floats(-LARGE, LARGE))
+def test_a_rounded_threshold_is_the_greatest_float32_that_is_not_above_it(threshold: float) -> None:
     [rounded] = round_down(np.array([threshold]))
-    assert float(rounded) <= threshold < float(np.nextafter(rounded, np.float32(np.inf)))
+    assert rounded.dtype == np.float32
+    assert float(rounded) <= threshold
+    assert float(np.nextafter(rounded, np.float32(np.inf))) > threshold
 
 
-def test_every_held_out_flight_gets_scikit_learns_answer(
-    home: Path, bundle: Bundle, catalogue: Catalogue, joined: NDArray[np.float32]
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False), st.floats(-LARGE, LARGE))
+def test_every_float32_compares_alike_with_a_threshold_and_with_it_rounded_down(value: float, threshold: float) -> None:
+    [rounded] = round_down(np.array([threshold]))
+    assert (value <= threshold) == (np.float32(value) <= rounded)
+
+
+def test_on_every_held_out_flight_the_export_answers_and_decides_as_scikit_learn(
+    bundle: Bundle, held_out: NDArray[np.float32], theirs: NDArray[np.float64]
 ) -> None:
-    model = pickle.loads((home / "teaching/model.pkl").read_bytes())
-    used = joined[-110_000:].copy()
-    CatalogueRanges(catalogue).apply(used)
-    TypicalValues(catalogue).apply(used)
-    ours = OnnxPredictor(bundle.model).probabilities(used)
-    assert check_equal(ours, model.predict_proba(used)[:, 1], 0.25) < 1e-6
+    ours = OnnxPredictor(bundle.model, threads=2).probabilities(held_out)
+    assert len(ours) == len(theirs) > 100_000
+    assert np.abs(ours - theirs).max() <= 1e-6
+    assert np.array_equal(ours > 0.25, theirs > 0.25)
+    assert check_equal(ours, theirs, 0.25) == bundle.manifest["largest_difference_from_scikit_learn"]
 
 
-def test_a_different_answer_stops_the_build() -> None:
-    ours = np.array([0.1, 0.3], np.float32)
-    with pytest.raises(LabError, match="differs from scikit-learn's on 1 of 2"):
-        check_equal(ours, np.array([0.1, 0.31]), 0.25)
-    with pytest.raises(LabError, match="decides 1 differently"):
-        check_equal(np.array([0.25], np.float32), np.array([0.2500001]), 0.25)
+def test_the_export_is_the_same_bytes_every_time(model: HistGradientBoostingClassifier, bundle: Bundle) -> None:
+    assert export(model, 17) == bundle.model
 
 
-def test_calibration_error_by_hand() -> None:
-    late = np.array([False, True, True, True])
-    # Two bins: predicted 0.2 against 0.5 observed, predicted 0.9 against 1.0: (2 * 0.3 + 2 * 0.1) / 4
-    assert expected_calibration_error(late, np.array([0.1, 0.3, 0.8, 1.0]), bins=2) == pytest.approx(0.2)
+def test_values_between_a_threshold_and_its_float32_go_astray_in_a_plain_export_and_not_in_ours(
+    model: HistGradientBoostingClassifier, bundle: Bundle, held_out: NDArray[np.float32]
+) -> None:
+    nodes = np.concatenate([tree[0].nodes for tree in model._predictors])
+    nodes = nodes[~nodes["is_leaf"].astype(bool)]
+    between = nodes[nodes["num_threshold"].astype(np.float32) > nodes["num_threshold"]]
+    assert len(between) > 0, "no threshold of this model is rounded up"
+    # Real flights, in each of which one value lies just there.
+    matrix = np.repeat(held_out[:: len(held_out) // 50], len(between), axis=0)
+    flights = np.arange(len(matrix))
+    chosen = between[flights % len(between)]
+    matrix[flights, chosen["feature_idx"]] = chosen["num_threshold"].astype(np.float32)
+    theirs = model.predict_proba(matrix)[:, 1]
+    with pytest.raises(LabError, match="The exported model differs from scikit-learn's"):
+        check_equal(OnnxPredictor(plain(model, matrix.shape[1])).probabilities(matrix), theirs, 0.25)
+    check_equal(OnnxPredictor(bundle.model).probabilities(matrix), theirs, 0.25)
+
+
+def test_a_value_that_float32_puts_on_the_wrong_side_of_a_threshold_goes_the_right_way() -> None:
+    # The only split lies at 1.1, half way between 1.0 and 1.2; as a float32, 1.1 is more than 1.1.
+    data = np.repeat([1.0, 1.2], 200)[:, np.newaxis]
+    stump = HistGradientBoostingClassifier(max_iter=1, max_leaf_nodes=2).fit(data, data[:, 0] > 1.1)
+    [threshold] = thresholds(stump)
+    between = np.array([[np.float32(threshold)]], np.float32)
+    assert float(between[0, 0]) > threshold
+    expected = stump.predict_proba(between)[0, 1]
+    assert OnnxPredictor(export(stump, 1)).probabilities(between)[0] == pytest.approx(expected, abs=TOLERANCE)
+    assert OnnxPredictor(plain(stump, 1)).probabilities(between)[0] != pytest.approx(expected, abs=0.01)
+
+
+def test_one_probability_that_differs_stops_the_build() -> None:
+    theirs = np.array([0.1, 0.2, 0.9])
+    assert check_equal(theirs.astype(np.float32), theirs, 0.25) < 1e-7
+    with pytest.raises(LabError, match=r"on 1 of 3 flights \(by up to 0.01\) and decides 0 differently"):
+        check_equal(np.array([0.1, 0.21, 0.9], np.float32), theirs, 0.25)
+
+
+def test_one_decision_that_differs_stops_the_build_however_small_the_difference() -> None:
+    theirs = np.array([0.1, 0.25, 0.9])
+    ours = np.array([0.1, np.nextafter(np.float32(0.25), np.float32(1)), 0.9], np.float32)
+    with pytest.raises(LabError, match=r"on 0 of 3 flights .* and decides 1 differently"):
+        check_equal(ours, theirs, 0.25)
+
+
+def test_the_golden_vector_gets_the_probability_that_the_build_wrote_down(bundle: Bundle) -> None:
+    golden = bundle.manifest["golden"]
+    [answer] = OnnxPredictor(bundle.model).probabilities(np.array([golden["vector"]], np.float32)).tolist()
+    assert answer == golden["probability"]
