@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from labserver.api.schemas import ALLOWED
 from labserver.errors import Refused, StoreUnavailable
@@ -54,7 +55,7 @@ def from_validation(errors: Sequence[Any]) -> Problem:
     for error in errors[:20]:
         place = [part for part in error["loc"] if part != "body"]
         names = [str(part) for part in place if not isinstance(part, int)]
-        field = ".".join(str(part) for part in place) or "body"
+        field = ".".join(str(part)[:64] for part in place) or "body"  # a name may be as long as the body
         listed.append(
             {
                 "field": field,
@@ -92,6 +93,10 @@ def install(app: FastAPI) -> None:
     async def refused(request: Request, error: Refused) -> JSONResponse:
         listed = [{"field": error.field, "detail": error.detail, "allowed": error.allowed}]
         return answer(request, Problem(422, f"{error.field}: {error.detail}", listed))
+
+    @app.exception_handler(ClientDisconnect)
+    async def hung_up(request: Request, error: ClientDisconnect) -> JSONResponse:
+        return answer(request, Problem(400, "The body did not arrive."))
 
     @app.exception_handler(StoreUnavailable)
     async def unavailable(request: Request, error: StoreUnavailable) -> JSONResponse:

@@ -39,6 +39,7 @@ def _rfc3339(value: object) -> object:
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339, json_schema_input_type=str), Field(strict=False)]
+Name = Annotated[str, Field(max_length=64)]
 Airport = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 
@@ -58,7 +59,7 @@ class PredictionRequest(Message):
     tailnum: Annotated[str | None, Field(pattern="^[A-Z0-9]{2,8}$", examples=["N14228"])] = None
     scheduled_departure: Annotated[Time, Field(examples=["2013-09-01T17:30:00-04:00"])]
     as_of: Time | None = None
-    overrides: Annotated[dict[str, float] | None, Field(max_length=64, examples=[{"visibility": 0.5}])] = None
+    overrides: Annotated[dict[Name, float] | None, Field(max_length=64, examples=[{"visibility": 0.5}])] = None
 
     def to_flight(self) -> Flight:
         """The same, in the service's words."""

@@ -30,7 +30,7 @@ class Flight:
 
     def asked_at(self, clock: datetime) -> datetime:
         """The moment to answer for: what the client says, else two hours before departure, but never in the past."""
-        return self.as_of or max(self.scheduled_departure - LEAD_TIME, clock)
+        return self.as_of or max(self.scheduled_departure, clock + LEAD_TIME) - LEAD_TIME
 
 
 def microseconds(moment: datetime) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -147,7 +148,10 @@ class PredictionService:
         """See :class:`Service`. One call of the model for all."""
         if not flights:
             return []
-        vectors = [self.vector(flight) for flight in flights]
+        vectors = []
+        for number, flight in enumerate(flights):
+            with naming(number):
+                vectors.append(self.vector(flight))
         probabilities = self.predict_matrix(np.concatenate([vector.values for vector in vectors]))
         return [self._answer(v, p) for v, p in zip(vectors, probabilities.tolist(), strict=True)]
 
@@ -214,6 +218,15 @@ class PredictionService:
             if moment is not None and asked - moment > limit:
                 stale.extend(name for name in columns if name not in vector.overridden)
         return tuple(stale)
+
+
+@contextmanager
+def naming(number: int) -> Iterator[None]:
+    """Say which of many flights was refused."""
+    try:
+        yield
+    except Refused as error:
+        raise Refused(f"flights.{number}.{error.field}", error.detail, error.allowed) from None
 
 
 class Vocabulary:

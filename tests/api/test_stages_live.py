@@ -1,0 +1,125 @@
+"""What every stage has in common, and how each start that must fail fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from running import FLIGHT, own_home, running
+
+from labserver.model.bundle import FILES, MANIFEST
+
+START = "from labserver.api.server import create; create()"
+ID = "0123456789abcdef" * 2
+
+
+def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Make the application as uvicorn does. Only for starts that must be refused."""
+    return subprocess.run(
+        [sys.executable, "-c", START],
+        env=os.environ | {"LABSERVER_HOME": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_no_stage_below_9_faces_a_network(home: Path, tmp_path: Path) -> None:
+    folder = own_home(home, tmp_path)
+    hosts = [(lesson, ("0.0.0.0", "::", "192.0.2.1")[lesson % 3]) for lesson in range(9)]
+    with ThreadPoolExecutor(2) as pool:
+        refused = pool.map(lambda at: start(folder, LABSERVER_LESSON=str(at[0]), LABSERVER_HOST=at[1]), hosts)
+    for (lesson, _), done in zip(hosts, refused, strict=True):
+        [line] = done.stderr.splitlines()
+        assert (done.returncode, done.stdout) == (1, "")
+        assert line.startswith(f"error: Stage {lesson} ")
+        assert "loopback only" in line
+
+
+def copied(home: Path, folder: Path) -> Path:
+    """A home whose bundle is a copy."""
+    own_home(home, folder)
+    (folder / "bundle").unlink()
+    shutil.copytree((home / "bundle").resolve(), folder / "bundle")
+    return folder
+
+
+def test_a_bundle_with_any_file_changed_or_missing_is_refused(home: Path, tmp_path: Path) -> None:
+    folders, names = [], [*FILES, MANIFEST]
+    for name in names:
+        changed, missing = copied(home, tmp_path / f"changed-{name}"), copied(home, tmp_path / f"missing-{name}")
+        content = bytearray((changed / "bundle" / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (changed / "bundle" / name).write_bytes(content)
+        (missing / "bundle" / name).unlink()
+        folders += [(name, changed), (name, missing)]
+    extra = copied(home, tmp_path / "extra")
+    (extra / "bundle" / "extra.pkl").write_bytes(b"")
+    folders.append(("extra.pkl", extra))
+    with ThreadPoolExecutor(2) as pool:
+        refused = list(pool.map(start, [folder for _, folder in folders]))
+    for (name, folder), done in zip(folders, refused, strict=True):
+        [line] = done.stderr.splitlines()
+        assert done.returncode == 1, folder
+        assert f"{name} " in line
+        assert "Run `labserver build`." in line
+        assert not (folder / "state/online.db").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 1000, b"SQLite format 3\x00" + b"\x00" * 5000])
+def test_a_store_that_is_not_a_store_is_refused(home: Path, tmp_path: Path, content: bytes) -> None:
+    folder = own_home(home, tmp_path)
+    (folder / "state").mkdir()
+    (folder / "state/online.db").write_bytes(content)
+    done = start(folder)
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "labserver serve --fresh-store" in line
+    assert (folder / "state/online.db").read_bytes() == content
+
+
+def test_outcomes_that_are_no_database_are_refused_and_kept(home: Path, tmp_path: Path) -> None:
+    folder = own_home(home, tmp_path)
+    (folder / "state").mkdir()
+    (folder / "state/outcomes.db").write_bytes(b"garbage" * 1000)
+    done = start(folder)
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "outcomes.db" in line
+    assert (folder / "state/outcomes.db").read_bytes() == b"garbage" * 1000
+
+
+@pytest.mark.parametrize("lesson", [0, 4, 8, 9])
+def test_the_interface_is_the_same_at_each_stage(home: Path, tmp_path: Path, lesson: int) -> None:
+    with running(own_home(home, tmp_path), lesson=lesson) as service:
+        assert set(service.post("/v1/predictions", FLIGHT).json()) == {
+            *("id", "probability", "decision", "model_version", "features_version", "adjusted", "stale")
+        }
+        batch = service.post("/v1/predictions/batch", {"flights": [FLIGHT] * 3}).json()["predictions"]
+        assert len({answer["id"] for answer in batch}) == 3
+        assert len({answer["probability"] for answer in batch}) == 1
+        nothing = {"id": ID, "arrival_delay_minutes": None}
+        assert [service.post("/v1/outcomes", nothing).status_code for _ in range(2)] == [202, 202]
+        assert service.post("/v1/outcomes", {"id": ID, "arrival_delay_minutes": 0}).status_code == 409
+        unknown = service.post("/v1/predictions", {**FLIGHT, "carrier": "ZZ"})
+        assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "carrier")
+        paths = service.get("/openapi.json").json()["paths"]
+        assert {"/v1/predictions", "/v1/predictions/batch", "/v1/outcomes", "/v1/features/vector"} <= set(paths)
+        text = service.log.read_text()
+    assert '"fault"' not in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("lesson", [0, 4, 5, 9])
+def test_times_at_the_ends_of_the_calendar_are_refused(home: Path, tmp_path: Path, lesson: int) -> None:
+    with running(own_home(home, tmp_path), lesson=lesson) as service:
+        for field in ("scheduled_departure", "as_of"):
+            for time in ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+                answer = service.post("/v1/predictions", {**FLIGHT, field: time})
+                assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field), time
