@@ -28,6 +28,9 @@ class Health:
 class GracefulDrain:
     """On SIGTERM the service says that it is not ready, goes on answering for a while so that balancers notice, and
     then lets the server close its port and finish what is in flight.
+
+    A client that goes on opening connections after it was told may lose its last one: the kernel resets what waits
+    at a port that closes.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -52,5 +55,5 @@ class GracefulDrain:
 
 
 def drain(settings: Settings) -> GracefulDrain:
-    """Lesson 1: a deploy loses no request."""
+    """Lesson 1: a deploy loses no request of a client that heeds /readyz."""
     return GracefulDrain(settings.drain_seconds)

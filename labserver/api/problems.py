@@ -60,7 +60,9 @@ def from_validation(errors: Sequence[Any]) -> Problem:
             {
                 "field": field,
                 "detail": error["msg"],
-                "allowed": ALLOWED.get(names[-1], "see /docs") if names else "a JSON object, see /docs",
+                "allowed": ALLOWED.get(names[-1], ALLOWED.get(names[0], "see /docs"))
+                if names
+                else "a JSON object, see /docs",
             }
         )
     return Problem(422, f"{listed[0]['field']}: {listed[0]['detail']}", listed)
