@@ -58,10 +58,13 @@ def test_an_answer_has_a_probability_a_decision_by_cost_and_an_id_of_its_own(ser
 def test_an_unknown_code_is_refused_with_the_field_and_the_known_ones(
     service: Service, change: dict[str, str], field: str, contains: str
 ) -> None:
-    for ask in (service.predict, service.vector, lambda flight: service.predict_many([FLIGHT, flight])):
+    def in_a_batch(flight: Flight) -> object:
+        return service.predict_many([FLIGHT, flight])
+
+    for ask, place in ((service.predict, ""), (service.vector, ""), (in_a_batch, "flights.1.")):
         with pytest.raises(Refused) as caught:
             ask(replace(FLIGHT, **change))  # type: ignore[operator]
-        assert caught.value.field == field
+        assert caught.value.field == place + field
         assert contains in caught.value.allowed  # type: ignore[operator]
         assert change[field] not in caught.value.allowed  # type: ignore[operator]
 
@@ -220,7 +223,7 @@ def test_many_answers_have_different_ids_and_none_are_none(service: Service) -> 
 
 
 def test_a_refused_flight_refuses_the_whole_batch(service: Service) -> None:
-    with pytest.raises(Refused, match=r"^carrier: ZZ"):
+    with pytest.raises(Refused, match=r"^flights\.1\.carrier: ZZ"):
         service.predict_many([FLIGHT, replace(FLIGHT, carrier="ZZ"), replace(FLIGHT, origin="ZZZ")])
 
 
