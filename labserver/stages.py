@@ -44,7 +44,7 @@ CHANGES = (
         "labserver.shipped:ranges",
         "impossible values are refused or replaced, unseen ones clipped",
     ),
-    Change(0, "service", "labserver.naive:service", "one handler that queries, aggregates, predicts and decides"),
+    Change(0, "service", "labserver.naive:service", "each request computes its aggregates anew; a batch is a loop"),
     Change(5, "service", "labserver.shipped:service", "a service without HTTP; aggregates are looked up"),
     Change(0, "decision", "labserver.naive:decision", "warn above one half"),
     Change(5, "decision", "labserver.shipped:decision", "warn where silence is expected to cost more"),
