@@ -46,9 +46,10 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A prediction. ``adjusted`` and ``stale`` say what was not as it should be."""
+    """A prediction. ``adjusted`` and ``stale`` say what was not as it should be; ``vector`` is what the model saw."""
 
     id: str
+    vector: Vector
     probability: float
     decision: Decision
     adjusted: tuple[Adjustment, ...]
@@ -204,6 +205,7 @@ class PredictionService:
             adjusted = adjustments(self.catalogue, vector.received, vector.values[0])
         return Answer(
             id=uuid.uuid4().hex,
+            vector=vector,
             probability=probability,
             decision=self._decision.decide(probability),
             adjusted=adjusted,
