@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -49,7 +49,7 @@ class Answer:
     """A prediction. ``adjusted`` and ``stale`` say what was not as it should be; ``vector`` is what the model saw."""
 
     id: str
-    vector: Vector
+    vector: Vector = field(compare=False, repr=False)
     probability: float
     decision: Decision
     adjusted: tuple[Adjustment, ...]
