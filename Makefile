@@ -5,8 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 UV := $(BIN)/uv
 
+# For `make image`. BASE_IMAGE replaces the Containerfile's base; IMAGE_FLAGS go to the engine's build as they are.
+ENGINE ?= $(shell command -v podman || command -v docker)
+CONTAINERFILE ?= labserver/deploy/Containerfile
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' labserver/__init__.py)
+IMAGE ?= localhost/labserver:$(VERSION)
+
 .DEFAULT_GOAL := help
-.PHONY: help lab setup build serve test check bench lock clean
+.PHONY: help lab setup build serve test check bench image lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +44,12 @@ check: setup  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+image: build  ## the finished service as a container image (needs podman or docker)
+	@test -n "$(ENGINE)" || { echo "There is no container engine here: install podman or docker."; exit 1; }
+	BUILDAH_FORMAT=docker $(ENGINE) build --file $(CONTAINERFILE) --tag $(IMAGE) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git describe --always --abbrev=40 --dirty 2>/dev/null || echo unknown) \
+	    --build-context bundle=$$(realpath $${LABSERVER_HOME:-var}/bundle) $(IMAGE_FLAGS) .
 
 bench: setup build  ## stages against the floor: writes var/bench.json and var/bench.md (needs wrk)
 	@$(BIN)/labserver bench
