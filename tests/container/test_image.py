@@ -1,0 +1,264 @@
+"""The image, built with `make image` and run as a deploy would: read-only, without rights, stopped under load."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from needed import absent
+from running import FLIGHT, own_home, running
+
+from labserver import __version__
+from labserver.deploy.containerfile import parse
+from labserver.deploy.engine import LOCKED, Container, Engine, container, find_engine
+from labserver.errors import LabError
+
+pytestmark = pytest.mark.ci
+
+ROOT = Path(__file__).parents[2]
+BASE = os.environ.get("BASE_IMAGE") or parse((ROOT / "labserver/deploy/Containerfile").read_text()).final.base
+IMAGE = "localhost/labserver:test"
+STATE = "/app/var/state"
+MOST_BYTES = 250_000_000
+TRAINING = {
+    "duckdb",
+    "jupyterlab",
+    "matplotlib",
+    "onnx",
+    "pandas",
+    "pandera",
+    "pip",
+    "pyarrow",
+    "scipy",
+    "skl2onnx",
+    "sklearn",
+}
+VARIANTS = [{"tailnum": tail, "dest": dest} for tail in ("N14228", None) for dest in ("ORD", "LAX", "BOS", "SFO")]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    found = find_engine() or absent("There is no container engine here: podman or docker.")
+    if found.run("image", "inspect", BASE).returncode and found.run("pull", BASE, timeout=300).returncode:
+        absent(f"The base image {BASE} cannot be had. Name another with BASE_IMAGE.")
+    return found
+
+
+@pytest.fixture(scope="module")
+def image(engine: Engine, home: Path) -> str:
+    """Built over the bundle that all tests use. It stays, so that the next run finds its layers."""
+    command = ["make", "--old-file=build", "image", f"IMAGE={IMAGE}", f"ENGINE={engine.path}"]
+    environment = os.environ | {"LABSERVER_HOME": str(home)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return IMAGE
+
+
+@pytest.fixture(scope="module")
+def locked(engine: Engine) -> tuple[str, ...]:
+    """Not even /tmp is writable: podman, unlike docker, makes it so unless told otherwise."""
+    return (*LOCKED, "--read-only-tmpfs=false") if engine.name == "podman" else LOCKED
+
+
+@pytest.fixture(scope="module")
+def service(engine: Engine, image: str, locked: tuple[str, ...]) -> Iterator[Container]:
+    with container(engine, image, locked) as started:
+        started.wait_until_ready()
+        yield started
+
+
+def python(service: Container, code: str, **variables: str) -> Any:
+    """What a line of Python prints as JSON beside the service, with its rights."""
+    status, printed = service.execute(["python", "-c", f"import json, os, sys; {code}"], variables)
+    assert status == 0, printed
+    return json.loads(printed)
+
+
+def test_it_is_ready_within_five_seconds_of_run(engine: Engine, image: str, locked: tuple[str, ...]) -> None:
+    with container(engine, image, locked) as started:
+        assert started.wait_until_ready() < 5
+
+
+def test_it_answers_as_the_service_outside_does(service: Container, home: Path, tmp_path: Path) -> None:
+    flights = {"flights": [FLIGHT | variant for variant in VARIANTS]}
+    with running(own_home(home, tmp_path)) as outside:
+        expected = outside.post("/v1/predictions/batch", flights).json()["predictions"]
+        alone = outside.post("/v1/predictions", FLIGHT).json()
+        model = outside.get("/v1/model").json()
+    answers = requests.post(service.url + "/v1/predictions/batch", json=flights, timeout=20).json()["predictions"]
+    answer = requests.post(service.url + "/v1/predictions", json=FLIGHT, timeout=20).json()
+    assert len({answer["probability"] for answer in answers}) > 2
+    for inside, outside_answer in zip([*answers, answer], [*expected, alone], strict=True):
+        assert inside | {"id": None} == outside_answer | {"id": None}
+    assert requests.get(service.url + "/v1/model", timeout=20).json() == model
+
+
+def test_it_runs_without_root_and_without_a_right(service: Container) -> None:
+    status = python(
+        service, "print(json.dumps(dict(line.split(':', 1) for line in open('/proc/1/status') if ':' in line)))"
+    )
+    assert status["Uid"].split() == status["Gid"].split() == ["10001"] * 4
+    assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
+    assert status["NoNewPrivs"].strip() == "1"
+    assert service.engine.inspect("image", IMAGE)["Config"]["User"] == "10001:10001"
+
+
+FIND_WRITABLE = """
+found = [folder for top in sorted(os.listdir('/')) if top not in ('proc', 'sys', 'dev')
+         for folder, _, _ in os.walk('/' + top) if os.access(folder, os.W_OK)]
+print(json.dumps(found))
+""".strip()
+
+
+def test_it_can_write_to_its_state_and_nowhere_else(service: Container) -> None:
+    assert python(service, f"exec({FIND_WRITABLE!r})") == [STATE]
+    for path in ("/app/var/bundle/model.onnx", "/app/labserver/cli.py", "/etc/passwd", "/tmp/x", "/x"):
+        status, printed = service.execute(["python", "-c", f"open({path!r}, 'ab')"])
+        assert (status, "Read-only file system" in printed or "Permission denied" in printed) == (1, True)
+    assert {"online.db", "outcomes.db"} <= set(python(service, f"print(json.dumps(os.listdir({STATE!r})))"))
+
+
+def test_even_on_a_writable_file_system_it_cannot_change_itself(engine: Engine, image: str) -> None:
+    with container(engine, image, flags=()) as started:
+        found = python(started, f"exec({FIND_WRITABLE!r})")
+        assert [folder for folder in found if folder.startswith(("/app", "/usr", "/etc"))] == [STATE]
+
+
+def test_what_was_acknowledged_outlives_the_container(engine: Engine, image: str, locked: tuple[str, ...]) -> None:
+    volume = f"labserver-test-{os.getpid()}"
+    flags = (*locked, "--volume", f"{volume}:{STATE}")
+    outcome = {"id": "0" * 32, "arrival_delay_minutes": 7}
+    try:
+        with container(engine, image, flags) as first:
+            first.wait_until_ready()
+            assert requests.post(first.url + "/v1/outcomes", json=outcome, timeout=20).status_code == 202
+        with container(engine, image, flags) as second:
+            second.wait_until_ready()
+            other = outcome | {"arrival_delay_minutes": 8}
+            assert requests.post(second.url + "/v1/outcomes", json=outcome, timeout=20).status_code == 202
+            assert requests.post(second.url + "/v1/outcomes", json=other, timeout=20).status_code == 409
+    finally:
+        engine.run("volume", "rm", "--force", volume)
+
+
+def test_the_health_check_passes_and_notices_a_dead_service(service: Container) -> None:
+    config = service.engine.inspect("image", IMAGE)["Config"]
+    kind, *command = config["Healthcheck"]["Test"]
+    assert kind == "CMD"
+    assert service.execute(command) == (0, "")
+    assert service.execute(command, {"LABSERVER_PORT": "1"})[0] == 1
+
+
+def test_a_stop_under_load_loses_nothing_that_a_balancer_sends(
+    engine: Engine, image: str, locked: tuple[str, ...]
+) -> None:
+    """Four clients open a connection a request, and stop once /readyz, asked every 50 ms, says 503."""
+    lost: list[str] = []
+    answered = [0] * 4
+    draining = threading.Event()
+    with container(engine, image, locked) as started:
+        started.wait_until_ready()
+
+        def ask(number: int) -> None:
+            while not draining.is_set():
+                try:
+                    answer = requests.post(started.url + "/v1/predictions", json=FLIGHT, timeout=20)
+                except requests.RequestException as error:
+                    lost.append(repr(error))
+                    return
+                if answer.status_code != 200:
+                    lost.append(answer.text)
+                answered[number] += 1
+
+        stopped: list[tuple[int, float]] = []
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+        stopping = threading.Thread(target=lambda: stopped.append(started.stop()))
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        stopping.start()
+        while (ready := requests.get(started.url + "/readyz", timeout=20)).status_code == 200:
+            time.sleep(0.05)
+        draining.set()
+        for thread in (*threads, stopping):
+            thread.join(timeout=30)
+        assert (ready.status_code, lost) == (503, [])
+        assert min(answered) > 10
+        [(code, seconds)] = stopped
+        assert code == 0, started.log()
+        assert 1 <= seconds < 10
+
+
+def test_a_changed_byte_of_the_bundle_does_not_start(engine: Engine, image: str, home: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "model.onnx"
+    shutil.copyfile(home / "bundle/model.onnx", changed)
+    changed.chmod(0o644)
+    tmp_path.chmod(0o755)
+    with changed.open("r+b") as file:
+        first = file.read(1)
+        file.seek(0)
+        file.write(bytes([first[0] ^ 1]))
+    flags = (*LOCKED, "--volume", f"{changed}:/app/var/bundle/model.onnx:ro")
+    with container(engine, image, flags) as started:
+        with pytest.raises(LabError, match=r"model\.onnx was changed"):
+            started.wait_until_ready()
+        assert engine.inspect("container", started.name)["State"]["ExitCode"] == 1
+        assert "Traceback" not in started.log()
+
+
+def test_a_torn_bundle_makes_no_image(engine: Engine, image: str, home: Path, tmp_path: Path) -> None:
+    shutil.copytree((home / "bundle").resolve(), tmp_path / "bundle")
+    (tmp_path / "bundle/vocabulary.json").write_bytes(b"{}")
+    command = ["make", "--old-file=build", "image", f"IMAGE={IMAGE}-torn", f"ENGINE={engine.path}"]
+    environment = os.environ | {"LABSERVER_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode != 0
+    assert "vocabulary.json was changed" in done.stdout + done.stderr
+    assert engine.run("image", "inspect", f"{IMAGE}-torn").returncode != 0
+
+
+def test_it_holds_what_serves_and_nothing_else(service: Container) -> None:
+    """Every module that is there can be imported, so none is left that needs what is not there."""
+    folders = python(
+        service,
+        "print(json.dumps([name for folder, names, _ in os.walk('/app') for name in names]))",
+    )
+    assert not TRAINING & set(folders)
+    assert "onnxruntime" in folders
+    listing = (
+        "import importlib, pkgutil, labserver; "
+        "names = [one.name for one in pkgutil.walk_packages(labserver.__path__, 'labserver.')]; "
+        "[importlib.import_module(name) for name in names]; print(json.dumps(names))"
+    )
+    modules = python(service, listing)
+    assert {"labserver.api.server", "labserver.monitor.outcomes", "labserver.service.prediction"} <= set(modules)
+    assert not [
+        name for name in modules if name.startswith(("labserver.naive", "labserver.build", "labserver.sources"))
+    ]
+
+
+def test_its_labels_say_what_it_is(service: Container) -> None:
+    labels = service.engine.inspect("image", IMAGE)["Config"]["Labels"]
+    prefix = "org.opencontainers.image."
+    assert labels[prefix + "title"] == "labserver"
+    assert labels[prefix + "licenses"] == "Apache-2.0"
+    assert labels[prefix + "version"] == __version__
+    revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if revision.returncode == 0:
+        assert labels[prefix + "revision"].startswith(revision.stdout.strip())
+    assert labels[prefix + "description"]
+
+
+def test_it_adds_less_than_250_megabytes_to_its_base(engine: Engine, image: str) -> None:
+    added = engine.bytes_beyond(image, BASE)
+    print(f"{added / 1e6:.0f} MB beyond {BASE}")
+    assert 50_000_000 < added < MOST_BYTES
