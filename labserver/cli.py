@@ -1,10 +1,11 @@
-"""The command line: ``labserver build | serve | replay | score | bench``.
+"""The command line: ``labserver build | serve | replay | score | bench | capacity``.
 
 Imports stand inside the commands: ``serve`` must not load what only ``build`` needs.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from datetime import date
@@ -115,15 +116,55 @@ def bench(
     stages: Annotated[str, typer.Option(help="Which stages, separated by commas.")] = "0,5,6,7,8,9",
     rounds: Annotated[int, typer.Option(min=3, max=20, help="Interleaved rounds.")] = 3,
     seconds: Annotated[int, typer.Option(min=1, max=60, help="Length of one measurement.")] = 4,
+    mlserver: Annotated[bool, typer.Option(help="MLServer 1.7 with the same model too. Downloads it once.")] = False,
 ) -> None:
-    """Measure stages against a floor that does nothing, on this machine. Needs wrk and taskset."""
+    """Measure stages against a floor that does nothing, on this machine. Needs wrk and two cores."""
     from labserver.capacity.bench import bench as run
 
+    print(run(settings(), _numbers("--stages", stages), rounds, seconds, console, mlserver=mlserver))
+
+
+@app.command()
+def capacity(
+    lesson: Annotated[int, typer.Option(min=0, max=FINISHED, help="The stage to measure.")] = FINISHED,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes to measure with.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the model in each worker.")] = 1,
+    levels: Annotated[str, typer.Option(help="Concurrent users for each worker, rising.")] = "1,2,4,8,16,32",
+    seconds: Annotated[int, typer.Option(min=1, max=60, help="Length of one measurement.")] = 3,
+    rate: Annotated[float, typer.Option(min=0.001, help="Target: requests/s.")] = 1000,
+    p99: Annotated[float, typer.Option(min=0.001, help="Target: p99 in milliseconds.")] = 25,
+    memory: Annotated[float, typer.Option(min=1, help="Limit: MiB of all processes together.")] = 1024,
+    cores: Annotated[int | None, typer.Option(min=1, help="Limit: cores. Left out, as many as it takes.")] = None,
+    price: Annotated[float, typer.Option(min=0, help="Price of a core for an hour.")] = 0.05,
+    spare: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the capacity to keep free.")] = 0.2,
+    plot: Annotated[Path | None, typer.Option(help="Folder for pictures of what was measured.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for everything as JSON.")] = None,
+) -> None:
+    """Measure a stage that it starts itself, and plan for a target. Takes about a minute."""
+    from labserver.capacity.measure import Run, measure
+    from labserver.capacity.plan import Target, make_plan
+    from labserver.capacity.report import text, to_json
+
+    run = Run(lesson, workers, threads, _numbers("--levels", levels), seconds)
+    target = Target(rate, p99, memory, price, spare, cores)
+    measured = measure(settings(), run, lambda line: console.print(f"  {line}"))
+    plan = make_plan(measured.worker, target)
+    print(text(measured, target, plan))
+    if json_file is not None:
+        json_file.write_text(json.dumps(to_json(measured, target, plan), indent=1, allow_nan=False))
+    if plot is not None:
+        from labserver.capacity.pictures import draw
+
+        console.print("Wrote " + ", ".join(str(path) for path in draw(measured, target, plot)), soft_wrap=True)
+    if not plan.met:
+        raise typer.Exit(1)
+
+
+def _numbers(option: str, text: str) -> list[int]:
     try:
-        chosen = [int(stage) for stage in stages.split(",")]
+        return [int(number) for number in text.split(",")]
     except ValueError:
-        raise LabError(f"--stages {stages!r} is not a list such as 0,8,9.") from None
-    console.print(run(settings(), chosen, rounds, seconds, console))
+        raise LabError(f"{option} {text!r} is not a list such as 0,8,9.") from None
 
 
 def _day(text: str) -> date:

@@ -3,146 +3,133 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import urllib3
 from rich.console import Console
 
-from labserver.capacity.load import closed_loop, open_loop, percentile
+from labserver.capacity import mlserver_peer
+from labserver.capacity.cores import Cores, divided
+from labserver.capacity.load import closed_loop, open_loop
+from labserver.capacity.memory import pss_mib
+from labserver.capacity.process import Server, free_port, running_stage, scratch_home, started
+from labserver.capacity.question import BODY, PATH
 from labserver.errors import LabError
 from labserver.settings import Settings
 
-BODY = json.dumps(
-    {
-        "carrier": "UA",
-        "flight": 1545,
-        "origin": "EWR",
-        "dest": "ORD",
-        "tailnum": "N14228",
-        "scheduled_departure": "2013-12-30T17:30:00-05:00",
-    }
-)
 FLOOR = "floor"
 
 
 @dataclass
 class Subject:
-    """One service that is measured."""
+    """One service that is measured.
+
+    Attributes:
+        name: as the table shows it.
+        url: what is asked, with the path.
+        body: with what.
+        pid: of its process.
+        start_seconds: from start to ready.
+        rates: requests/s of wrk, by round.
+        p99: milliseconds under 70 % of that rate, by round.
+        late: p99 of how late the generator was, in milliseconds, by round; it is part of the above.
+        memory_mib: PSS after the last round.
+    """
 
     name: str
     url: str
+    body: str
     pid: int
     start_seconds: float
     rates: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
-    memory_mb: float = 0.0
+    late: list[float] = field(default_factory=list)
+    memory_mib: float = 0.0
+
+    def measure(self, script: Path, cores: Cores, seconds: int) -> None:
+        """One round."""
+        rate = closed_loop(self.url, self.body, script, cores.load, connections=8, seconds=seconds)
+        answers = open_loop(self.url, self.body, 0.7 * rate, seconds)
+        if not answers.complete:
+            raise LabError(f"{self.name} answered {len(answers.latencies):,} of {answers.asked:,} requests with a 200.")
+        self.rates.append(rate)
+        self.p99.append(answers.percentile(0.99))
+        self.late.append(answers.late_p99)
+        self.memory_mib = pss_mib(self.pid)
 
 
-def bench(settings: Settings, stages: list[int], rounds: int, seconds: int, console: Console) -> str:
+def bench(
+    settings: Settings, stages: list[int], rounds: int, seconds: int, console: Console, *, mlserver: bool = False
+) -> str:
     """Measure, write ``bench.json`` and ``bench.md`` into the home folder, return the table.
 
     Raises:
-        LabError: if wrk or taskset is missing, or the machine has a single core.
+        LabError: if wrk is missing, the machine has a single core, or a service does not start or answer.
     """
-    for tool in ("wrk", "taskset"):
-        if shutil.which(tool) is None:
-            raise LabError(f"The benchmark needs {tool}. On Debian: apt-get install wrk util-linux.")
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise LabError("The benchmark needs two cores: one for the service, one for the load.")
-    names = [FLOOR, *(str(stage) for stage in stages)]
-    script = settings.home / "wrk.lua"
-    os.sched_setaffinity(0, {cores[1]})
-    with ExitStack() as stack:
-        subjects = [stack.enter_context(_running(settings, name, cores[0])) for name in names]
+    if shutil.which("wrk") is None:
+        raise LabError("The benchmark needs wrk. On Debian: apt-get install wrk.")
+    programs = mlserver_peer.install(settings.home) if mlserver else None
+    with scratch_home(settings) as home, divided(1) as cores, ExitStack() as stack:
+        if cores.shared:
+            raise LabError("The benchmark needs two cores on Linux: one for the service, one for the load.")
+        subjects = [stack.enter_context(_floor(home, cores))]
+        subjects += [stack.enter_context(_stage(home, stage, cores)) for stage in stages]
+        if programs is not None:
+            subjects.append(stack.enter_context(_mlserver(home, programs, cores)))
         for number in range(rounds):
             for subject in subjects:
                 console.print(f"round {number + 1} of {rounds}: {subject.name}")
-                rate = closed_loop(subject.url, BODY, script, cores[1], connections=8, seconds=seconds)
-                subject.rates.append(rate)
-                subject.p99.append(percentile(open_loop(subject.url, BODY, 0.7 * rate, seconds), 0.99))
-                subject.memory_mb = pss_mb(subject.pid)
+                subject.measure(home.home / "wrk.lua", cores, seconds)
     table = _table(subjects)
     (settings.home / "bench.json").write_text(json.dumps([asdict(subject) for subject in subjects], indent=1))
     (settings.home / "bench.md").write_text(table + "\n")
-    script.unlink()
     return table
+
+
+@contextmanager
+def _stage(home: Settings, lesson: int, cores: Cores) -> Iterator[Subject]:
+    with running_stage(home, lesson, cores=cores.service) as server:
+        yield _subject(f"stage {lesson}", server)
+
+
+@contextmanager
+def _floor(home: Settings, cores: Cores) -> Iterator[Subject]:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--factory", "labserver.capacity.floor:create", "--port", str(port)]
+    options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header"]
+    with started([*command, *options], port, home.home, cores=cores.service) as server:
+        server.await_ready()
+        yield _subject(FLOOR, server)
+
+
+@contextmanager
+def _mlserver(home: Settings, programs: Path, cores: Cores) -> Iterator[Subject]:
+    with mlserver_peer.running_mlserver(home, programs, cores.service) as server:
+        yield _subject(mlserver_peer.NAME, server, mlserver_peer.PATH, mlserver_peer.question(home))
+
+
+def _subject(name: str, server: Server, path: str = PATH, body: str = BODY) -> Subject:
+    return Subject(name, server.url + path, body, server.process.pid, round(server.ready_seconds, 2))
 
 
 def _table(subjects: list[Subject]) -> str:
     floor = subjects[0]
     base, base_p99 = statistics.median(floor.rates), statistics.median(floor.p99)
     lines = [
-        "| service | requests/s | of the floor | p99 ms | of the floor | memory MB (PSS) | start to ready s |",
+        "| service | requests/s | of the floor | p99 ms | of the floor | memory MiB (PSS) | start to ready s |",
         "|---|---|---|---|---|---|---|",
     ]
     for subject in subjects:
         rate, p99 = statistics.median(subject.rates), statistics.median(subject.p99)
-        name = FLOOR if subject.name == FLOOR else f"stage {subject.name}"
         lines.append(
-            f"| {name} | {rate:,.0f} | {rate / base:.2f} | {p99:.2f} | {p99 / base_p99:.2f} "
-            f"| {subject.memory_mb:.0f} | {subject.start_seconds:.2f} |"
+            f"| {subject.name} | {rate:,.0f} | {rate / base:.2f} | {p99:.2f} | {p99 / base_p99:.2f} "
+            f"| {subject.memory_mib:.0f} | {subject.start_seconds:.2f} |"
         )
+    late = max(statistics.median(subject.late) for subject in subjects)
+    lines.append(f"\nThe load generator was at most {late:.2f} ms late (p99): differences below that say nothing.")
     return "\n".join(lines)
-
-
-@contextmanager
-def _running(settings: Settings, name: str, core: int) -> Iterator[Subject]:
-    """One worker, pinned to one core, until the block ends."""
-    app = "labserver.capacity.floor:create" if name == FLOOR else "labserver.api.server:create"
-    environment = os.environ | {"LABSERVER_LESSON": "9" if name == FLOOR else name, "LABSERVER_DRAIN_SECONDS": "0"}
-    log = settings.home / f"bench-{name}.log"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    # By port, not by an inherited socket: uvicorn takes such a one for a Unix socket and leaves Nagle's algorithm on,
-    # which costs every answer 40 ms.
-    command = ["taskset", "-c", str(core), sys.executable, "-m", "uvicorn", "--factory", app, "--port", str(port)]
-    options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
-    with log.open("w") as output:
-        started = time.perf_counter()
-        process = subprocess.Popen([*command, *options], env=environment, stdout=output, stderr=output)
-    try:
-        _await_ready(url, process, log)
-        yield Subject(name, f"{url}/v1/predictions", process.pid, round(time.perf_counter() - started, 2))
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        log.unlink(missing_ok=True)
-
-
-def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    pool = urllib3.PoolManager(retries=False, timeout=1.0)
-    for _ in range(600):
-        if process.poll() is not None:
-            raise LabError(f"A service ended at once: {log.read_text()[-300:]}")
-        try:
-            if pool.request("GET", f"{url}/readyz").status == 200:
-                return
-        except urllib3.exceptions.HTTPError:
-            pass
-        time.sleep(0.05)
-    raise LabError(f"{url} did not become ready within 30 s.")
-
-
-def pss_mb(pid: int) -> float:
-    """Proportional set size in MB: memory of the process, what it shares counted in parts (Linux)."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise LabError(f"The kernel does not say how much memory process {pid} uses.")

@@ -1,0 +1,93 @@
+"""Throughput and latency over concurrency, by Locust: a closed loop with as many users as the level says.
+
+A user waits for its answer before it asks again. That is what the scalability law describes. It is also why no latency
+from here says how long someone would wait who does not wait for others first: see ``labserver.capacity.load``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labserver.capacity.memory import family
+from labserver.capacity.process import Server, leashed
+from labserver.errors import LabError
+
+USER = Path(__file__).with_name("locustfile.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What ``users`` concurrent users got.
+
+    Attributes:
+        users: how many asked at once.
+        throughput: answers/s.
+        mean_ms: mean response time.
+        p99_ms: to the millisecond, as Locust counts.
+        busy: cores that the service kept busy. Where it is well below what the service has, the generator was the
+            limit and the throughput is Locust's.
+    """
+
+    users: int
+    throughput: float
+    mean_ms: float
+    p99_ms: float
+    busy: float
+
+
+def measure_level(server: Server, users: int, seconds: int, cores: Sequence[int]) -> Level:
+    """Run Locust on ``cores`` (empty for any) for ``seconds``. Takes about two seconds more, to start and stop.
+
+    Raises:
+        LabError: if Locust does not run, or any request fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "stats.json"
+        command = [sys.executable, "-m", "locust", "--locustfile", str(USER), "--host", server.url, "--headless"]
+        count = ["--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds}s"]
+        output = ["--only-summary", "--loglevel", "ERROR", "--json-file", str(result.with_suffix(""))]
+        before = cpu_seconds(server)
+        done = subprocess.run(leashed([*command, *count, *output], cores), capture_output=True, text=True, check=False)
+        used = cpu_seconds(server) - before
+        try:
+            [found] = json.loads(result.read_text())
+        except (OSError, ValueError):
+            said = " ".join((done.stdout + done.stderr).split())[-300:]
+            raise LabError(f"Locust did not measure {server.url}: {said or 'no output'}") from None
+    return _level(found, users, used)
+
+
+def _level(found: dict[str, Any], users: int, cpu: float) -> Level:
+    if found["num_failures"]:
+        share = found["num_failures"] / found["num_requests"]
+        raise LabError(f"{share:.0%} of the requests of {users} users failed. The log of the service says why.")
+    requests = found["num_requests"]
+    throughput = requests / (found["last_request_timestamp"] - found["start_time"])
+    milliseconds = np.array([float(value) for value in found["response_times"]])
+    counts = np.array(list(found["response_times"].values()))
+    order = np.argsort(milliseconds)
+    position = np.searchsorted(np.cumsum(counts[order]), 0.99 * requests)
+    return Level(
+        users=users,
+        throughput=throughput,
+        mean_ms=found["total_response_time"] / requests,
+        p99_ms=float(milliseconds[order][position]),
+        busy=cpu / requests * throughput,
+    )
+
+
+def cpu_seconds(server: Server) -> float:
+    """Processor time that a server and its workers have used so far."""
+    import psutil
+
+    times = [psutil.Process(pid).cpu_times() for pid in family(server.process.pid)]
+    return float(sum(time.user + time.system for time in times))

@@ -1,0 +1,81 @@
+"""Three pictures of a measurement. Each title says what is to be seen."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labserver.capacity.measure import Measured
+from labserver.capacity.plan import Target
+
+MEASURED, FITTED, LIMIT = "#1f4e79", "#c55a11", "#7f7f7f"
+
+
+def draw(measured: Measured, target: Target, folder: Path) -> list[Path]:
+    """Write ``throughput.png``, ``latency.png`` and ``memory.png`` into ``folder``, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    for name, picture in (("throughput", _throughput), ("latency", _latency), ("memory", _memory)):
+        figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
+        axes = figure.subplots()
+        picture(axes, measured, target)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_ylim(bottom=0)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False)
+        drawn.append(folder / f"{name}.png")
+        figure.savefig(drawn[-1])
+    return drawn
+
+
+def _throughput(axes: Axes, measured: Measured, target: Target) -> None:
+    law, workers = measured.worker.law, measured.run.workers
+    users = np.array([level.users for level in measured.levels])
+    smooth = np.linspace(users[0], users[-1], 200)
+    axes.plot(users, [level.throughput for level in measured.levels], "o", color=MEASURED, label="measured (Locust)")
+    axes.plot(
+        smooth,
+        [workers * law.throughput(n / workers) for n in smooth],
+        color=FITTED,
+        label=f"law: sigma {law.contention:.3f}, kappa {law.coherency:.5f}",
+    )
+    best = max(measured.levels, key=lambda level: level.throughput)
+    if law.peak_users * workers < users[-1]:
+        axes.axvline(law.peak_users * workers, color=LIMIT, linestyle=":", label="peak of the law")
+        finding = f"Beyond {law.peak_users * workers:.0f} users, more users get less"
+    else:
+        half = next(level for level in measured.levels if level.throughput >= best.throughput / 2)
+        finding = f"{best.throughput:,.0f} requests/s at most; {half.users} users already get half of it or more"
+    axes.set(title=finding, xlabel="concurrent users (closed loop)", ylabel="requests/s")
+
+
+def _latency(axes: Axes, measured: Measured, target: Target) -> None:
+    points = [point for point in measured.points if math.isfinite(point.p99_ms)]
+    rates = [point.rate for point in points]
+    axes.plot(rates, [point.p99_ms for point in points], "o-", color=MEASURED, label="p99 (open loop)")
+    axes.plot(rates, [point.p50_ms for point in points], "o-", color=FITTED, label="p50 (open loop)")
+    axes.axhline(target.p99_ms, color=LIMIT, linestyle=":", label=f"target: p99 of {target.p99_ms:g} ms")
+    within = measured.worker.rate_within(target.p99_ms) * measured.run.workers
+    finding = f"p99 stays within {target.p99_ms:g} ms up to {within:,.0f} requests/s"
+    axes.set(
+        title=finding if within else f"p99 exceeds {target.p99_ms:g} ms at every rate",
+        xlabel="requests/s asked for",
+        ylabel="milliseconds from when it was due",
+    )
+
+
+def _memory(axes: Axes, measured: Measured, target: Target) -> None:
+    start, memory = measured.start_up, measured.worker.memory
+    axes.plot(start.seconds, start.mib, color=MEASURED)
+    axes.axvline(start.ready_seconds, color=LIMIT, linestyle=":", label=f"ready after {start.ready_seconds:.1f} s")
+    axes.axhline(memory.alone, color=FITTED, linestyle="--", label=f"after the first requests: {memory.alone:.0f} MiB")
+    axes.set(
+        title=f"A worker needs {memory.alone:.0f} MiB; {memory.fitting(target.memory_mib)} fit into "
+        f"{target.memory_mib:,.0f} MiB",
+        xlabel="seconds from the start",
+        ylabel="MiB (PSS)",
+    )
