@@ -12,7 +12,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' labserver/__init__.py
 IMAGE ?= localhost/labserver:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup build serve test check bench image lock clean
+.PHONY: help lab setup build serve test check notebooks bench image lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,10 +40,14 @@ serve: build  ## the finished service on http://127.0.0.1:8000
 test: setup build check  ## lint, types, and every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+notebooks: setup build  ## run every notebook in place; a second run changes only what is measured
+	@$(BIN)/python tests/notebooks/execute.py
+
 check: setup  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy notebooks/kit.py
 
 image: build  ## the finished service as a container image (needs podman or docker)
 	@test -n "$(ENGINE)" || { echo "There is no container engine here: install podman or docker."; exit 1; }
@@ -58,4 +62,4 @@ lock: setup  ## make requirements.txt, the serving lock and environment.yml anew
 	$(BIN)/python tests/generated.py --write
 
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) var artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,69 @@
+"""The claims of the course: which each notebook must make, and how to read what a run measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+FOLDER = Path(__file__).parent.parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+RECORD = "application/scrapbook.scrap.json+json"
+
+EXPECTED: dict[int, dict[str, dict[str, float]]] = {
+    0: {},
+}
+"""Lesson to claim to bound. A notebook makes exactly these: one more, one less or another bound is a failure."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One claim as a run left it. ``value`` is None for a number that is not finite."""
+
+    lesson: int
+    name: str
+    value: float | None
+    unit: str
+    bound: dict[str, float]
+
+    @property
+    def holds(self) -> bool:
+        [(kind, limit)] = self.bound.items()
+        value = float("nan") if self.value is None else self.value
+        return {"at_least": value >= limit, "at_most": value <= limit, "equals": value == limit}[kind]
+
+
+def lesson_of(notebook: Path) -> int:
+    return int(notebook.name[:2])
+
+
+def records(notebook: Path) -> list[Record]:
+    """The claims in a notebook's outputs, in order."""
+    return [
+        Record(**output["data"][RECORD]["data"])
+        for cell in nbformat.read(notebook, as_version=4).cells
+        for output in cell.get("outputs", [])
+        if RECORD in output.get("data", {})
+    ]
+
+
+def check(notebook: Path, lesson: int) -> list[Record]:
+    """Hold a run's claims against the list and against their bounds."""
+    found = records(notebook)
+    assert {record.name: record.bound for record in found} == EXPECTED[lesson]
+    assert len(found) == len(EXPECTED[lesson]), "a claim is made twice"
+    assert all(record.lesson == lesson for record in found)
+    assert [record for record in found if not record.holds] == []
+    return found
+
+
+def parameters_of(notebook: Path) -> dict[str, Any]:
+    """Names and values in the cell tagged ``parameters``."""
+    namespace: dict[str, Any] = {}
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            exec(cell.source, namespace)  # our own file
+    namespace.pop("__builtins__", None)
+    return namespace

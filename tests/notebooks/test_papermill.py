@@ -1,0 +1,43 @@
+"""Every notebook run with other parameters against a fresh service: what it claims is no accident of one day."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import papermill
+import pytest
+from artefacts import LIMIT_SECONDS, kept, note
+from claims import FOLDER, NOTEBOOKS, check, lesson_of, parameters_of
+from running import Running, own_home, running
+
+OTHER: dict[str, Any] = {"DAY": "2013-11-19", "FLIGHTS": 120, "LOAD": 10}
+"""Another day of flights, fewer of them, a smaller load."""
+
+
+@pytest.fixture(scope="module")
+def fresh(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service that nobody has asked yet."""
+    with running(own_home(home, tmp_path_factory.mktemp("fresh"))) as service:
+        yield service
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_holds_with_other_parameters(
+    notebook: Path, fresh: Running, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABSERVER_URL", fresh.url)
+    monkeypatch.setenv("LABSERVER_HOME", str(home))
+    given = parameters_of(notebook)
+    other = {name: OTHER[name] for name in given}
+    assert all(other[name] != value for name, value in given.items())
+    outputs = kept("papermill", notebook)
+    started = time.perf_counter()
+    papermill.execute_notebook(
+        notebook, outputs, other, kernel_name="python3", cwd=FOLDER, progress_bar=False, execution_timeout=120
+    )
+    seconds = time.perf_counter() - started
+    note("papermill", notebook, seconds, check(outputs, lesson_of(notebook)))
+    assert seconds < LIMIT_SECONDS
