@@ -1,21 +1,27 @@
-"""What uvicorn imports: ``uvicorn --factory labserver.api.server:create``, settings from the environment."""
+"""What uvicorn imports: ``uvicorn --factory labserver.api.server:create``, settings from the environment.
+
+The application is imported by ``create``: who only wants the command line (``labserver serve``) must not wait for it.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import sys
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-
-from labserver.api.app import create_app
-from labserver.api.logs import configure
 from labserver.errors import LabError
 from labserver.settings import FINISHED, Settings, settings
-from labserver.stages import own_parts, stage
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 def create() -> FastAPI:
     """The application. A fault that a person can mend ends the process with one line."""
+    from labserver.api.app import create_app
+    from labserver.api.logs import configure
+    from labserver.stages import own_parts, stage
+
     try:
         chosen = settings()
         check_host(chosen)
