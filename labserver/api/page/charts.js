@@ -23,7 +23,7 @@ export class Rolling {
       cursor: { y: false, drag: { x: false, y: false } },
       scales: { y: { range: (_, __, high) => [0, Math.max(high * 1.1, 1)] } },
       axes: [
-        { ...axis, space: 70, size: 28, values: (_, ticks) => ticks.map((tick) => timeOfDay(new Date(tick * 1000)).slice(0, 5)), incrs: [60, 120] },
+        { ...axis, space: 70, size: 28, values: (_, ticks) => ticks.map((tick) => timeOfDay(new Date(tick * 1000)).slice(0, ticks[1] - ticks[0] < 60 ? 8 : 5)), incrs: [15, 30, 60] },
         { ...axis, size: 52, space: 30, values: (_, ticks) => ticks.map(quantity) },
       ],
       series: [{}, ...names.map((_, i) => ({ points: { show: false }, ...STYLES[i] }))],
@@ -40,7 +40,7 @@ export class Rolling {
     values.forEach((value, i) => this.data[i + 1].push(value ?? null));
     while (this.data[0][0] < now - MINUTES * 60) this.data.forEach((column) => column.shift());
     this.plot.setData(this.data, false);
-    this.plot.setScale("x", { min: now - MINUTES * 60, max: now });
+    this.plot.setScale("x", { min: Math.min(this.data[0][0], now - 60), max: now });
     this.describe(this.plot.cursor.idx);
   }
 
@@ -84,13 +84,13 @@ export function distribution(rows) {
   picture.append(svg("line", { class: "base", x1: 0, x2: width, y1: bottom, y2: bottom }));
   rows.slice(1).forEach((row, i) => {
     const label = svg("text", { x: (i + 1) * step, y: bottom + 18, class: "edge" });
-    label.append(decimals(row.low));
+    label.append(short(row.low));
     picture.append(label);
   });
   return picture;
 }
 
-const decimals = (edge) => edge.toFixed(2).replace(/^0/, "");
+const short = (edge) => edge.toFixed(2).replace(/^0/, "");
 
 /** What the picture shows, in a sentence. */
 export function distributionInWords(rows) {
@@ -118,7 +118,7 @@ export function strip({ possible, seen, last }) {
 
 /** A probability: its number and a bar. */
 export const probability = (value) =>
-  element("span", { class: "probability" }, percent(value),
+  element("span", { class: "probability" }, element("span", { class: "numeric" }, percent(value)),
     svg("svg", { viewBox: "0 0 60 8", "aria-hidden": "true", class: "meter" },
       svg("rect", { class: "possible", x: 0, y: 0, width: 60, height: 8 }),
       svg("rect", { class: "seen", x: 0, y: 0, width: 60 * (value ?? 0), height: 8 })));

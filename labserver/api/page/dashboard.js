@@ -28,10 +28,10 @@ function connection(state, text) {
 async function poll() {
   try {
     if (!described) await describe();
-    const document = await call("v1/monitor");
+    const figures = await call("v1/monitor");
     if (paused) return;
     failures = 0;
-    show(document);
+    show(figures);
   } catch (error) {
     if (!(error instanceof Problem || error instanceof Unreachable)) console.error(error);
     if (needsKey(error)) return askForKey();
@@ -55,16 +55,16 @@ async function describe() {
   described = true;
 }
 
-function show(document) {
+function show(figures) {
   lastSeen = new Date();
   if (awaySince) announce("The service answers again.");
   awaySince = null;
   connection("live", `Live, ${timeOfDay(lastSeen)}`);
-  identity(document);
-  for (const panel of panels) panel.update(document);
-  const fresh = alerts.update(document);
+  identity(figures);
+  for (const panel of panels) panel.update(figures);
+  const fresh = alerts.update(figures);
   if (fresh.length) announce(`New alert: ${fresh.join(", ")}.`);
-  question.suggest(document.clock, document.recent);
+  question.suggest(figures.clock, figures.recent);
 }
 
 function away(error) {
@@ -76,8 +76,8 @@ function away(error) {
   described = false; // what comes back may be another build
   traffic.gap();
   const what = error instanceof Problem ? `Answers with an error (${error.status})` : "Not reachable";
-  const figures = lastSeen ? ` Figures are from ${timeOfDay(lastSeen)}.` : "";
-  connection("away", `${what} since ${timeOfDay(awaySince)}. Next try in ${Math.round(pace() / 1000)} s.${figures}`);
+  const age = lastSeen ? ` Figures are from ${timeOfDay(lastSeen)}.` : "";
+  connection("away", `${what} since ${timeOfDay(awaySince)}. Next try in ${Math.round(pace() / 1000)} s.${age}`);
 }
 
 function askForKey() {
@@ -85,6 +85,7 @@ function askForKey() {
   connection("waiting", "Waiting for a key");
   byId("key-error").textContent = waitingForKey ? "The service does not take this key." : "";
   waitingForKey = true;
+  document.body.classList.add("locked");
   byId("key").hidden = false;
   byId("key-value").focus();
 }
@@ -94,8 +95,9 @@ byId("key-form").addEventListener("submit", (event) => {
   useKey(byId("key-value").value);
   byId("key").hidden = true;
   poll().then(() => {
-    if (!byId("key").hidden) return;
+    if (!byId("key").hidden) return; // asked for again
     waitingForKey = false;
+    document.body.classList.remove("locked");
     byId("key-value").value = "";
     byId("main").focus();
   });

@@ -33,8 +33,8 @@ export function write(node, content) {
  * A table whose rows are kept from one update to the next.
  *
  * Columns are objects: `title`; `cell(item)` gives text or an element; `head` marks the cell that names the row;
- * `numeric` aligns digits; `wide` takes a line of its own on a phone. Roles are spelled out because the style sheet
- * turns rows into blocks on a narrow screen, which makes some browsers forget that they are rows.
+ * `numeric` aligns digits; on a phone `wide` takes a line of its own and `minor` is left out. Roles are spelled out
+ * because the style sheet turns rows into blocks there, which makes some browsers forget that they are rows.
  */
 export class Table {
   constructor(table, columns, key) {
@@ -42,6 +42,7 @@ export class Table {
     this.columns = columns;
     this.key = key;
     this.rows = new Map();
+    table.hidden = true;
     this.body = element("tbody", { role: "rowgroup" });
     const titles = columns.map((column) =>
       element("th", { scope: "col", role: "columnheader", class: classes(column) }, column.title));
@@ -80,4 +81,4 @@ export class Table {
 }
 
 const classes = (column) =>
-  ["numeric", "wide"].filter((name) => column[name]).join(" ") || null;
+  ["numeric", "wide", "minor"].filter((name) => column[name]).join(" ") || null;

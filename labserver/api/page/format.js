@@ -3,29 +3,33 @@
 export const NONE = "–";
 const NEW_YORK = "America/New_York";
 
-const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const decimals = [0, 1, 2, 3].map((most) => new Intl.NumberFormat("en", { maximumFractionDigits: most }));
 
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
 /** A count, with separators. */
-export const count = (value) => (known(value) ? grouped.format(value) : NONE);
+export const count = (value) => (known(value) ? decimals[0].format(value) : NONE);
 
 /** A rate or a time: three digits where that is enough. */
 export function measure(value) {
   if (!known(value)) return NONE;
   const size = Math.abs(value);
-  return size >= 100 || size === 0 ? grouped.format(value) : value.toFixed(size >= 10 ? 1 : 2);
+  return size >= 100 || size === 0 ? decimals[0].format(value) : value.toFixed(size >= 10 ? 1 : 2);
 }
 
 /** A number with a fixed count of decimals, so that a column lines up. */
 export const decimal = (value, digits) => (known(value) ? value.toFixed(digits) : NONE);
 
 /** A share as a percentage. */
-export const percent = (value, digits = 1) => (known(value) ? `${(value * 100).toFixed(digits)} %` : NONE);
+export const percent = (value, digits = 1) => (known(value) ? `${(value * 100).toFixed(digits)}\u00a0%` : NONE);
 
-/** A feature's value: up to five significant digits, no exponent. */
-export const quantity = (value) =>
-  known(value) ? new Intl.NumberFormat("en", { maximumSignificantDigits: 5 }).format(value) : NONE;
+/** A feature's value: as many decimals as its size bears. */
+export function quantity(value) {
+  if (!known(value)) return NONE;
+  const size = Math.abs(value);
+  const digits = size >= 100 ? 1 : size >= 1 ? 2 : 3;
+  return decimals[digits].format(value);
+}
 
 /** Both ends of a range. */
 export const range = (ends) => (ends ? `${quantity(ends[0])} to ${quantity(ends[1])}` : NONE);

@@ -52,7 +52,7 @@ export class Question {
     if (features.every((feature) => this.fields.has(`overrides.${feature.name}`))) return; // keep what was typed
     const fields = features.flatMap((feature) =>
       this.field(`overrides.${feature.name}`, {
-        label: feature.name, hint: `${range(feature.possible)} ${feature.unit}`, inputmode: "decimal",
+        label: feature.name, hint: `${feature.unit}, ${range(feature.possible)}`, inputmode: "decimal",
       }));
     byId("override-fields").replaceChildren(...fields);
   }

@@ -126,7 +126,7 @@ export class Features {
     const tally = (title, name) => ({ title, numeric: true, cell: (feature) => count(feature[name]) });
     this.table = new Table(byId("features-table"), [
       { title: "Feature", head: true, cell: (feature) => feature.name },
-      { title: "Owner", cell: (feature) => feature.owner },
+      { title: "Owner", minor: true, cell: (feature) => feature.owner },
       { title: "Unit", cell: (feature) => feature.unit },
       { title: "Possible", numeric: true, cell: (feature) => range(feature.possible) },
       { title: "Seen in training", numeric: true, cell: (feature) => range(feature.seen) },
@@ -153,7 +153,7 @@ export class Recent {
     this.table = new Table(table, [
       { title: "Flight", head: true, cell: (answer) => element("span", {}, answer.flight, " ", element("span", { class: "unit" }, answer.route)) },
       { title: "Departs", cell: (answer) => shortMoment(answer.scheduled_departure) },
-      { title: "Asked as of", cell: (answer) => shortMoment(answer.as_of) },
+      { title: "Asked as of", minor: true, cell: (answer) => shortMoment(answer.as_of) },
       { title: "Probability", cell: (answer) => probability(answer.probability) },
       { title: "Decision", cell: (answer) => (answer.decision === "warn" ? element("strong", {}, "warn") : answer.decision.replace("_", " ")) },
       { title: "Adjusted", wide: true, cell: (answer) => answer.adjusted.map(adjustment).join("; ") },
