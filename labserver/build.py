@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import pickle
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +26,7 @@ from labserver.features.materialise import write_snapshot
 from labserver.features.ranges import CatalogueRanges, TypicalValues
 from labserver.features.store import copy_snapshot
 from labserver.model.bundle import load_bundle, to_json, write_bundle
+from labserver.model.experiment import frames, write_experiment
 from labserver.model.export import check_equal, export
 from labserver.model.metrics import Scores, calibration_table, scores
 from labserver.model.predictor import OnnxPredictor
@@ -53,9 +51,10 @@ class Built:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model and what is known of it."""
+    """A model, the simpler ones it was compared with, and what is known of it."""
 
     model: HistGradientBoostingClassifier
+    baselines: dict[str, Any]
     onnx: bytes
     metrics: dict[str, Scores]
     calibration: list[dict[str, float]]
@@ -64,7 +63,7 @@ class Fitted:
 
 
 def build(settings: Settings, catalogue: Catalogue, report: Report) -> Built:
-    """Make the warehouse, the teaching model, the bundle and a fresh online store, each replaced as a whole.
+    """Make the warehouse, the teaching experiment, the bundle and a fresh online store, each replaced as a whole.
 
     Raises:
         LabError: if a contract, a schema, a baseline or the equality of the export fails. The old bundle stays.
@@ -87,17 +86,17 @@ def build(settings: Settings, catalogue: Catalogue, report: Report) -> Built:
         with step("features: point-in-time join of all flights"):
             raw = point_in_time(db, FLIGHTS, catalogue)
             flights = db.execute(
-                "SELECT origin, dest, carrier, late, scheduled_departure < $cut AS train "
-                "FROM flights ORDER BY flight_id",
+                "SELECT origin, dest, carrier, late, scheduled_departure < $cut AS train, "
+                "date_diff('day', DATE '2013-01-01', predicted_at::DATE) AS asked_on FROM flights ORDER BY flight_id",
                 {"cut": TRAINED_UNTIL},
             ).df()
         train = flights["train"].to_numpy(bool)
         with step("features: ranges, completion, schema"):
             catalogue = catalogue.trained_on(what_training_saw(raw[train], catalogue))
-            used = raw.copy()
-            CatalogueRanges(catalogue).apply(used)
-            TypicalValues(catalogue).apply(used)
-            check_frame(used, len(flights), catalogue)
+            matrix = raw.copy()
+            CatalogueRanges(catalogue).apply(matrix)
+            TypicalValues(catalogue).apply(matrix)
+            used = check_frame(matrix, len(flights), catalogue)
         with step("model: training, baselines, export, equality on every held-out flight"):
             fitted = fit(flights, used, train, ExpectedCost.from_settings(settings).threshold)
         with step("bundle: snapshot, manifest, hashes"):
@@ -105,7 +104,7 @@ def build(settings: Settings, catalogue: Catalogue, report: Report) -> Built:
     return Built(bundle_hash, fitted.metrics, fitted.largest_difference, seconds)
 
 
-def fit(flights: pd.DataFrame, used: NDArray[np.float32], train: NDArray[np.bool_], threshold: float) -> Fitted:
+def fit(flights: pd.DataFrame, used: pd.DataFrame, train: NDArray[np.bool_], threshold: float) -> Fitted:
     """Fit model and baselines on the training rows with an outcome, score them on the held-out ones.
 
     Raises:
@@ -126,9 +125,11 @@ def fit(flights: pd.DataFrame, used: NDArray[np.float32], train: NDArray[np.bool
     check_baselines(metrics)
     onnx = export(model, used.shape[1])
     predictor = OnnxPredictor(onnx, threads=2)
-    largest = check_equal(predictor.probabilities(used[~train]), model.predict_proba(used[~train])[:, 1], threshold)
+    matrix = used.to_numpy()
+    largest = check_equal(predictor.probabilities(matrix[~train]), model.predict_proba(used[~train])[:, 1], threshold)
     calibration = calibration_table(late[test_rows], held_out)
-    return Fitted(model, onnx, metrics, calibration, largest, predictor.probabilities(used[train]))
+    baselines = {"logistic_regression": line, "base_rate": rate}
+    return Fitted(model, baselines, onnx, metrics, calibration, largest, predictor.probabilities(matrix[train]))
 
 
 def check_baselines(metrics: dict[str, Scores]) -> None:
@@ -152,11 +153,12 @@ def _write(
     catalogue: Catalogue,
     fitted: Fitted,
     raw: NDArray[np.float32],
-    used: NDArray[np.float32],
+    used: pd.DataFrame,
     flights: pd.DataFrame,
     train: NDArray[np.bool_],
 ) -> str:
-    golden = used[~train][:1]
+    matrix = used.to_numpy()
+    golden = matrix[~train][:1]
     probability = OnnxPredictor(fitted.onnx).probabilities(golden)
     manifest = {
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -186,13 +188,15 @@ def _write(
     def fill(folder: Path) -> None:
         (folder / "model.onnx").write_bytes(fitted.onnx)
         (folder / "catalogue.json").write_bytes(to_json(catalogue.described()))
-        statistics = reference_statistics(raw[train], used[train], fitted.train_probability, catalogue)
+        day = flights["asked_on"].to_numpy()[train]
+        statistics = reference_statistics(raw[train], matrix[train], fitted.train_probability, day, catalogue)
         (folder / "reference.json").write_bytes(to_json(statistics))
         (folder / "vocabulary.json").write_bytes(to_json(vocabulary(db)))
         write_snapshot(db, folder / "online.db", catalogue, TRAINED_UNTIL)
 
     bundle_hash = write_bundle(settings.bundle, manifest, fill)
-    write_teaching_model(settings.teaching, fitted.model, bundle_hash)
+    everything = {"model": fitted.model, "baselines": fitted.baselines, "scores": fitted.metrics}
+    write_experiment(settings.experiment, {**everything, **frames(fitted.model, flights, used, train)}, bundle_hash)
     copy_snapshot(load_bundle(settings.bundle).snapshot, settings.online_store)
     return bundle_hash
 
@@ -205,15 +209,3 @@ def vocabulary(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         routes.setdefault(origin, []).append(dest)
     [[last]] = db.execute("SELECT epoch_us(max(scheduled_departure)) FROM flights").fetchall()
     return {"carrier": carriers, "routes": routes, "last_departure_microseconds": last}
-
-
-def write_teaching_model(folder: Path, model: HistGradientBoostingClassifier, bundle_hash: str) -> None:
-    """The scikit-learn model as a pickle, for the stages whose lesson is what is wrong with that."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = pickle.dumps(model)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(folder / "model.pkl")
-    (folder / "model.json").write_text(
-        json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "bundle_hash": bundle_hash})
-    )

@@ -10,8 +10,8 @@ from labserver.settings import Settings
 
 
 def is_current(settings: Settings) -> bool:
-    """True if there is a whole bundle of this catalogue, with warehouse, teaching model and online store beside it."""
-    if not (settings.warehouse.exists() and (settings.teaching / "model.pkl").exists()):
+    """True if there is a whole bundle of this catalogue, with warehouse, experiment and online store beside it."""
+    if not (settings.warehouse.exists() and settings.experiment.exists()):
         return False
     try:
         CATALOGUE.with_trained(load_bundle(settings.bundle).catalogue)

@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     """The stage to run: 9 is the finished service."""
     parts: Path | None = None
     """A file or folder of parts that replace the shipped ones."""
+    model_store: str | None = None
+    """Address from which the stages below 6 fetch their model at each start. From stage 6 on it is in the build."""
     api_key: SecretStr | None = None
     """When set, every call but the health checks must carry it as ``X-API-Key``."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024
@@ -37,6 +39,8 @@ class Settings(BaseSettings):
     """How long requests in flight may take to finish once it no longer listens."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Threads of the model's arithmetic, per worker, from lesson 7 on."""
+    concurrency: Annotated[int, Field(ge=1)] = 64
+    """Requests that may be in the service at once, per worker, from lesson 7 on; the rest get 503 at once."""
     cost_false_alarm: Annotated[float, Field(gt=0)] = 1.0
     cost_missed_delay: Annotated[float, Field(gt=0)] = 3.0
     """Costs in any one unit: only their ratio matters."""
@@ -54,8 +58,13 @@ class Settings(BaseSettings):
 
     @property
     def teaching(self) -> Path:
-        """The scikit-learn model of the stages below 8. Never read at stage 8 or 9."""
+        """What only the stages below 8 read."""
         return self.home / "teaching"
+
+    @property
+    def experiment(self) -> Path:
+        """The pickled experiment that the stages below 8 predict with."""
+        return self.teaching / "experiment.pkl"
 
     @property
     def state(self) -> Path:

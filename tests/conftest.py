@@ -18,6 +18,7 @@ from labserver.build import build
 from labserver.features.catalogue import Catalogue
 from labserver.features.definitions import CATALOGUE
 from labserver.features.join import FLIGHTS, point_in_time
+from labserver.freshness import is_current
 from labserver.model.bundle import Bundle, load_bundle
 from labserver.settings import Settings
 from labserver.sources.warehouse import open_warehouse
@@ -25,12 +26,12 @@ from labserver.sources.warehouse import open_warehouse
 
 @pytest.fixture(scope="session")
 def home() -> Path:
-    """The folder of everything built: LABSERVER_HOME, else ``var`` of the repository, built if it has no bundle."""
+    """The folder of everything built: LABSERVER_HOME, else ``var`` of the repository, built if it is not current."""
     folder = Path(os.environ.get("LABSERVER_HOME") or Path(__file__).parent.parent / "var").resolve()
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     with (Path(tempfile.gettempdir()) / f"labserver-build-{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers of pytest-xdist wait here
-        if not (folder / "bundle").exists():
+        if not is_current(Settings(home=folder)):
             build(Settings(home=folder), CATALOGUE, print)
     return folder
 

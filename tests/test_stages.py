@@ -126,7 +126,7 @@ def test_a_file_that_is_not_python_is_named(tmp_path: Path) -> None:
 
 def test_a_file_without_a_part_is_answered_with_the_names_of_parts(tmp_path: Path) -> None:
     message = one_line(write(tmp_path / "lesson_05.py", "def decide(context):\n    return 1\n"))
-    assert "defines no part. Define one of: catalogue, completion, decision, drain, horizon" in message
+    assert f"defines no part. Define one of: {', '.join(sorted(PARTS))}." in message
 
 
 @pytest.mark.parametrize(
@@ -151,5 +151,6 @@ def test_a_file_that_does_not_run_is_named_with_the_line_of_the_learners_own(
 
 
 def test_a_part_that_does_not_exist_is_answered_with_those_that_do() -> None:
-    with pytest.raises(LabError, match=r"There is no part decide\. Parts are: catalogue, completion, decision"):
+    with pytest.raises(LabError) as caught:
         stage(9, {"decide": lambda context: None})
+    assert str(caught.value) == f"There is no part decide. Parts are: {', '.join(sorted(PARTS))}."

@@ -1,22 +1,28 @@
-"""Bundle and model before lessons 6 and 8: believed, unpickled, fed with DataFrames."""
+"""Bundle and model before lessons 6 and 8: believed, fetched, unpickled, and fed with DataFrames."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import pickle
+import shutil
+import urllib.request
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
-from labserver.errors import Damaged
+from labserver.errors import Damaged, LabError
 from labserver.model.bundle import Bundle
 from labserver.parts import Context
+from labserver.settings import Settings
+
+TRUSTED = ("manifest", "catalogue", "reference", "vocabulary")
 
 
 def loader(path: Path) -> Bundle:
@@ -28,9 +34,6 @@ def loader(path: Path) -> Bundle:
         raise Damaged(f"There is no readable bundle at {path}. Run `labserver build`.") from None
 
 
-TRUSTED = ("manifest", "catalogue", "reference", "vocabulary")
-
-
 class UnpickledPerRequest:
     """Before lesson 6: the file is read, and whatever it contains is run, for every single request."""
 
@@ -38,41 +41,75 @@ class UnpickledPerRequest:
         self._path, self._names, self._threads = path, names, threads
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        model = pickle.loads(self._path.read_bytes())  # noqa: S301  (the lesson)
-        return OneRowFrames(model, self._names, self._threads).probabilities(matrix)
+        """See ``labserver.model.predictor.Predictor``."""
+        with self._path.open("rb") as file:
+            experiment = pickle.load(file)  # noqa: S301  (the lesson)
+        return OneRowFrames(experiment, self._names, self._threads).probabilities(matrix)
 
 
 class OneRowFrames:
-    """Before lesson 8: a DataFrame for each call, and a library made for training."""
+    """Before lesson 8: a DataFrame for each call, and a library made for training.
 
-    def __init__(self, model: Any, names: Sequence[str], threads: int | None) -> None:
-        self._model, self._names, self._threads = model, list(names), threads
+    The experiment is kept as it was saved: a server that needs the model holds the frames it was fitted on too.
+    """
+
+    def __init__(self, experiment: dict[str, Any], names: Sequence[str], threads: int | None) -> None:
+        """Take an experiment over.
+
+        Args:
+            experiment: what ``labserver.build.write_experiment`` saved.
+            names: of the model's features, in its order.
+            threads: OpenMP threads for one call; None leaves it to the library, which takes every core.
+        """
+        self._experiment, self._names, self._threads = experiment, list(names), threads
+        # Looking for the loaded libraries takes longer than a prediction, so it is done once.
+        self._libraries = ThreadpoolController().select(user_api="openmp") if threads else None
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        frame = pd.DataFrame(matrix, columns=self._names)
-        with threadpool_limits(self._threads):
-            column: NDArray[np.float32] = self._model.predict_proba(frame.to_numpy())[:, 1].astype(np.float32)
-        return column
+        """See ``labserver.model.predictor.Predictor``."""
+        frame = pd.DataFrame([dict(zip(self._names, row, strict=True)) for row in matrix.tolist()])
+        with self._libraries.limit(limits=self._threads) if self._libraries else nullcontext():
+            column: NDArray[np.float64] = self._experiment["model"].predict_proba(frame)[:, 1]
+        return column.astype(np.float32)
 
 
 def unpickle_per_request(context: Context, threads: int | None) -> UnpickledPerRequest:
-    path = context.settings.teaching / "model.pkl"
+    """The experiment in the shared folder, or a copy fetched from the model store that the settings name.
+
+    Raises:
+        LabError: if it is not there, or the store does not answer: then nothing starts.
+    """
+    settings = context.settings
+    path = _fetched(settings.model_store, settings) if settings.model_store else settings.experiment
     if not path.exists():
-        raise Damaged(f"There is no model at {path}. Run `labserver build`.")
+        raise Damaged(f"There is no experiment at {path}. Run `labserver build`.")
     return UnpickledPerRequest(path, context.catalogue.names, threads)
 
 
+def _fetched(store: str, settings: Settings) -> Path:
+    settings.state.mkdir(parents=True, exist_ok=True)
+    path = settings.state / settings.experiment.name
+    try:
+        with urllib.request.urlopen(store, timeout=10) as answer, path.open("wb") as file:  # noqa: S310  (the lesson)
+            shutil.copyfileobj(answer, file)
+    except (OSError, ValueError) as error:
+        raise LabError(f"The model store at {store} does not give the model ({error}); no model, no start.") from None
+    return path
+
+
 def unpickle_at_start(context: Context, threads: int | None) -> OneRowFrames:
-    """From lesson 6 to 8: loaded once, and only if it is the file that the build wrote."""
-    path = context.settings.teaching / "model.pkl"
+    """From lesson 6 to 8: loaded once, and only if it is the file that the build of this bundle wrote.
+
+    Raises:
+        Damaged: if it is another file, or none; nothing of it is run then.
+    """
+    path = context.settings.experiment
     try:
         content = path.read_bytes()
         expected = json.loads(path.with_suffix(".json").read_bytes())
-    except (OSError, ValueError):
-        raise Damaged(f"There is no whole model at {path}. Run `labserver build`.") from None
-    if (hashlib.sha256(content).hexdigest(), context.bundle.manifest["bundle_hash"]) != (
-        expected["sha256"],
-        expected["bundle_hash"],
-    ):
+        written = (expected["sha256"], expected["bundle_hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Damaged(f"There is no whole experiment at {path}. Run `labserver build`.") from None
+    if (hashlib.sha256(content).hexdigest(), context.bundle.manifest["bundle_hash"]) != written:
         raise Damaged(f"{path} is not the file that the build of this bundle wrote. Run `labserver build`.")
     return OneRowFrames(pickle.loads(content), context.catalogue.names, threads)  # noqa: S301  (hash verified)

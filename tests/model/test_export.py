@@ -6,6 +6,7 @@ import pickle
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,13 +42,14 @@ def held_out(
 
 @pytest.fixture(scope="module")
 def model(settings: Settings) -> HistGradientBoostingClassifier:
-    trained: HistGradientBoostingClassifier = pickle.loads((settings.teaching / "model.pkl").read_bytes())
+    trained: HistGradientBoostingClassifier = pickle.loads(settings.experiment.read_bytes())["model"]
     return trained
 
 
 @pytest.fixture(scope="module")
 def theirs(model: HistGradientBoostingClassifier, held_out: NDArray[np.float32]) -> NDArray[np.float64]:
-    probabilities: NDArray[np.float64] = model.predict_proba(held_out)[:, 1]
+    frame = pd.DataFrame(held_out, columns=model.feature_names_in_)
+    probabilities: NDArray[np.float64] = model.predict_proba(frame)[:, 1]
     return probabilities
 
 
@@ -107,7 +109,7 @@ def test_values_between_a_threshold_and_its_float32_go_astray_in_a_plain_export_
     flights = np.arange(len(matrix))
     chosen = between[flights % len(between)]
     matrix[flights, chosen["feature_idx"]] = chosen["num_threshold"].astype(np.float32)
-    theirs = model.predict_proba(matrix)[:, 1]
+    theirs = model.predict_proba(pd.DataFrame(matrix, columns=model.feature_names_in_))[:, 1]
     with pytest.raises(LabError, match="The exported model differs from scikit-learn's"):
         check_equal(OnnxPredictor(plain(model, matrix.shape[1])).probabilities(matrix), theirs, 0.25)
     check_equal(OnnxPredictor(bundle.model).probabilities(matrix), theirs, 0.25)
