@@ -13,6 +13,9 @@ from labserver.features.definitions import CATALOGUE
 from labserver.features.ranges import CatalogueRanges, TypicalValues
 from labserver.features.store import OnlineStore, copy_snapshot
 from labserver.model.predictor import OnnxPredictor
+from labserver.model.reference import Reference
+from labserver.monitor.drift import PsiDetector
+from labserver.monitor.monitor import ModelMonitor, Watched
 from labserver.parts import Context, Ingredients
 from labserver.service.decision import ExpectedCost
 from labserver.service.prediction import PredictionService
@@ -94,3 +97,13 @@ def predictor(context: Context, threads: int | None) -> OnnxPredictor:
 def inline(settings: Settings) -> bool:
     """Lesson 8: a prediction of a fraction of a millisecond is answered on the event loop, past the framework."""
     return True
+
+
+def drift(context: Context) -> PsiDetector:
+    """Lesson 9: every feature and the score are compared with training, day by day."""
+    return PsiDetector(context.catalogue, Reference.read(context.bundle.reference, context.catalogue.names))
+
+
+def monitor(watched: Watched) -> ModelMonitor:
+    """Lesson 9: what goes in, what comes out, and what became of it."""
+    return ModelMonitor(watched)

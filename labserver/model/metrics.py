@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+from labserver.model.calibration import expected_calibration_error
+
 
 class Scores(TypedDict):
     """Ranking (AUC: higher is better), and three measures of the probabilities themselves (lower is better)."""
@@ -16,26 +18,6 @@ class Scores(TypedDict):
     log_loss: float
     brier: float
     calibration_error: float
-
-
-def expected_calibration_error(late: NDArray[np.bool_], probability: NDArray[np.float64], bins: int = 10) -> float:
-    """Mean distance between predicted and observed share, over bins with equally many flights.
-
-    Args:
-        late: shape (flights,).
-        probability: shape (flights,).
-        bins: number of bins.
-
-    Source: Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015,
-    with bins of equal count, which a skewed set of probabilities needs.
-    """
-    order = np.argsort(probability, kind="stable")
-    gaps = [
-        abs(probability[part].mean() - late[part].mean()) * len(part)
-        for part in np.array_split(order, bins)
-        if len(part)
-    ]
-    return float(sum(gaps) / len(order))
 
 
 def scores(late: NDArray[np.bool_], probability: NDArray[np.float64]) -> Scores:

@@ -52,6 +52,8 @@ class OutcomeStore:
                 f"The outcomes at {path} cannot be read ({error}). Move the file away to start a new one; "
                 "it holds what was acknowledged, so keep it."
             ) from None
+        self.errors = 0
+        """Writes that the disk or SQLite refused."""
         self._queue: queue.Queue[_Work | None] = queue.Queue(maxsize=10_000)
         self._thread = threading.Thread(target=self._write, name="outcomes", daemon=True)
         self._thread.start()
@@ -102,6 +104,7 @@ class OutcomeStore:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+            self.errors += 1
             for _, future in batch:
                 future.set_exception(error)
             return

@@ -1,0 +1,203 @@
+"""Watches the model at work. Lesson 9."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import Counter as Bag
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+
+from labserver.features.catalogue import Catalogue
+from labserver.features.flight import Flight, from_microseconds
+from labserver.model.bundle import Bundle
+from labserver.model.reference import Reference
+from labserver.monitor.alerts import Alerts, log_findings, quality_findings
+from labserver.monitor.drift import Detector
+from labserver.monitor.instruments import ModelMetrics
+from labserver.monitor.materialised import StoreWatch
+from labserver.monitor.outcomes import OutcomeStore
+from labserver.monitor.predictions import PredictionLog
+from labserver.monitor.quality import QualityReader
+from labserver.monitor.served import Counter, Pair, Served
+from labserver.monitor.status import Status
+from labserver.monitor.tally import Days
+from labserver.service.prediction import Answer
+from labserver.settings import Settings
+
+
+class Monitor(Protocol):
+    """Lesson 9. Sees every answer, and nothing of HTTP."""
+
+    def start(self) -> None:
+        """Begin to watch; called once the service is ready."""
+
+    def predicted(self, flight: Flight, answer: Answer) -> None:
+        """Note an answer. Called in the midst of a request: returns at once and never raises."""
+
+    def refused(self, field: str) -> None:
+        """Note that a client's value was refused; ``field`` as in the problem document."""
+
+    def status(self) -> dict[str, Any]:
+        """What ``GET /v1/monitor`` shows of the model."""
+
+    def close(self) -> None:
+        """Write what is noted and stop."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a monitor works with."""
+
+    settings: Settings
+    bundle: Bundle
+    catalogue: Catalogue
+    registry: CollectorRegistry
+    outcomes: OutcomeStore
+    detector: Detector
+
+
+class ModelMonitor:
+    """Requests only append to a queue. One thread empties it a few times a second, in small batches of array work:
+    whoever holds the interpreter's lock for long makes a request wait.
+    """
+
+    QUEUE = 10_000
+    """Answers that may wait; more are counted and not looked at. Two seconds of one core's traffic."""
+    BATCH = 100
+    SECONDS = 0.25
+    """Between two rounds; also what a killed process loses of the log."""
+    JUDGE_SECONDS = 1.0
+    MEASURE_SECONDS = 3.0
+    DROPS_SHOWN_SECONDS = 60.0
+
+    def __init__(self, watched: Watched) -> None:
+        settings, bundle, catalogue = watched.settings, watched.bundle, watched.catalogue
+        reference = Reference.read(bundle.reference, catalogue.names)
+        self._detector = watched.detector
+        self._outcomes = watched.outcomes
+        self._counter = Counter(catalogue, reference)
+        self._metrics = ModelMetrics(watched.registry, catalogue, reference, bundle.manifest, settings.lesson)
+        self._log = PredictionLog(
+            settings.prediction_log,
+            (catalogue.version, bundle.manifest["model_version"]),
+            max_bytes=settings.prediction_log_megabytes * 1_000_000,
+            max_days=settings.prediction_log_days,
+        )
+        self._quality = QualityReader(settings.prediction_log, settings.outcomes)
+        self._store = StoreWatch(settings.online_store, catalogue)
+        self._days = Days(reference)
+        self._alerts = Alerts()
+        self._status = Status(catalogue, reference, self._metrics)
+        self._position = {name: place for place, name in enumerate(catalogue.names)}
+        self._queue: deque[Pair] = deque()
+        self._drops = self._drops_seen = 0
+        self._dropped_at = -np.inf
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
+        self._judged_at = self._measured_at = 0.0
+
+    def start(self) -> None:
+        """See :class:`Monitor`."""
+        self._thread.start()
+
+    def predicted(self, flight: Flight, answer: Answer) -> None:
+        """See :class:`Monitor`."""
+        if len(self._queue) < self.QUEUE:
+            self._queue.append((flight, answer))
+        else:
+            self._drops += 1
+
+    def refused(self, field: str) -> None:
+        """See :class:`Monitor`. Fields that are no features are not counted: labels must be few."""
+        place = self._position.get(field.rpartition("overrides.")[2])
+        if place is not None:
+            counts = np.zeros(len(self._position), np.int64)
+            counts[place] = 1
+            self._metrics.rejected.add(counts)
+
+    def status(self) -> dict[str, Any]:
+        """See :class:`Monitor`."""
+        return {**self._status.shown(), "alerts": self._alerts.shown()}
+
+    def close(self) -> None:
+        """See :class:`Monitor`."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+        self._log.close()
+        self._quality.close()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self.SECONDS):
+            self._guarded_round()
+        self._guarded_round()
+
+    def _guarded_round(self) -> None:
+        try:
+            self.round()
+        except Exception as error:  # a learner's detector may raise; the watch goes on
+            structlog.get_logger().error("monitor_fault", kind=type(error).__name__, exc_info=error)
+
+    def round(self) -> None:
+        """Look at everything that was noted."""
+        while batch := [self._queue.popleft() for _ in range(min(self.BATCH, len(self._queue)))]:
+            self._absorb(batch)
+        self._log.flush()
+        now = time.monotonic()
+        if now - self._measured_at >= self.MEASURE_SECONDS:
+            self._measured_at = now
+            self._measure()
+        if now - self._judged_at >= self.JUDGE_SECONDS:
+            self._judged_at = now
+            self._judge(now)
+        self._metrics.logged(self._log, self._drops, self._outcomes.errors)
+
+    def _absorb(self, pairs: list[Pair]) -> None:
+        served = Served.of(pairs)
+        found = self._counter.find(served)
+        self._metrics.served(served, found, self._stale(pairs))
+        for day, tally in self._counter.tally(served, found).items():
+            self._days.add(day, tally)
+        self._days.move(pairs[-1][1].vector.clock)
+        self._status.served(served)
+        self._log.add(served)
+
+    def _stale(self, pairs: list[Pair]) -> NDArray[np.int64]:
+        counts = np.zeros(len(self._position), np.int64)
+        for names, times in Bag(answer.stale for _, answer in pairs).items():
+            for name in names:
+                counts[self._position[name]] += times
+        return counts
+
+    def _measure(self) -> None:
+        """The slower looks, at files."""
+        self._log.prune()
+        if store := self._store.look():
+            self._metrics.materialised(store)
+            self._status.clock = store.clock
+        try:
+            self._status.quality = self._quality.read(from_microseconds(round(self._status.clock * 1e6)))
+        except sqlite3.Error as error:
+            structlog.get_logger().warning("quality_unreadable", detail=str(error))
+            return
+        self._metrics.measured(self._status.quality)
+
+    def _judge(self, now: float) -> None:
+        today, days = self._days.today(), self._days.complete()
+        judgement = self._detector.judge(today, days)
+        self._metrics.judged(judgement)
+        self._status.judged(judgement, [*days, today])
+        drops = self._drops + self._log.dropped
+        if drops > self._drops_seen:
+            self._drops_seen, self._dropped_at = drops, now
+        recent = drops if now - self._dropped_at < self.DROPS_SHOWN_SECONDS else 0
+        quality = quality_findings(self._status.quality)
+        self._alerts.update([*judgement.findings, *quality, *log_findings(self._log, recent)])

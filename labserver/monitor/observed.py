@@ -1,0 +1,47 @@
+"""The prediction service with a monitor looking over its shoulder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from labserver.errors import Refused
+from labserver.features.flight import Flight
+from labserver.monitor.monitor import Monitor
+from labserver.service.prediction import Answer, Service, Vector
+
+
+class ObservedService:
+    """A :class:`~labserver.service.prediction.Service` that tells a monitor what it answered or refused."""
+
+    def __init__(self, service: Service, monitor: Monitor) -> None:
+        self._service, self._monitor = service, monitor
+
+    def vector(self, flight: Flight) -> Vector:
+        """As the service does; a vector is not a prediction, and is not noted."""
+        return self._service.vector(flight)
+
+    def predict(self, flight: Flight) -> Answer:
+        """As the service does."""
+        try:
+            answer = self._service.predict(flight)
+        except Refused as error:
+            self._monitor.refused(error.field)
+            raise
+        self._monitor.predicted(flight, answer)
+        return answer
+
+    def predict_many(self, flights: Sequence[Flight]) -> list[Answer]:
+        """As the service does."""
+        try:
+            answers = self._service.predict_many(flights)
+        except Refused as error:
+            self._monitor.refused(error.field)
+            raise
+        for flight, answer in zip(flights, answers, strict=True):
+            self._monitor.predicted(flight, answer)
+        return answers
+
+    def explain(self, vector: Vector) -> list[dict[str, Any]]:
+        """As the service does."""
+        return self._service.explain(vector)

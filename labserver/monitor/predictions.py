@@ -1,0 +1,183 @@
+"""The prediction log: every answer with the vector behind it, in SQLite. Outcomes are joined to it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labserver.features.flight import microseconds
+from labserver.monitor.served import HOUR, Served
+
+Row = tuple[Any, ...]
+
+COLUMNS = {
+    "id": "TEXT NOT NULL",  # of the prediction; an outcome names it
+    "made_at": "INTEGER NOT NULL",  # wall clock, microseconds since 1970 UTC, like every time here
+    "as_of": "INTEGER NOT NULL",
+    "scheduled_departure": "INTEGER NOT NULL",
+    "carrier": "TEXT NOT NULL",
+    "flight": "INTEGER NOT NULL",
+    "origin": "TEXT NOT NULL",
+    "dest": "TEXT NOT NULL",
+    "tailnum": "TEXT",
+    "vector": "BLOB NOT NULL",  # as the model saw it: float32, little-endian, in catalogue order
+    "ages": "BLOB NOT NULL",  # of each stored group's values, in hours: float32, NaN where nothing was known
+    "features_version": "TEXT NOT NULL",
+    "model_version": "TEXT NOT NULL",
+    "score": "REAL NOT NULL",
+    "decision": "TEXT NOT NULL",
+    "adjusted": "TEXT NOT NULL",  # feature:action, separated by spaces
+    "stale": "TEXT NOT NULL",  # features, separated by spaces
+}
+ROWS_A_STATEMENT = 64
+"""SQLite runs a statement without holding the interpreter's lock, and the lock must be had back after each one. So many
+rows a statement, or a busy event loop would make the log wait once a row.
+"""
+
+
+class PredictionLog:
+    """Writes from one thread. What cannot be written is kept for the next try, up to a bound.
+
+    There is no index on ``id``: identifiers are random, so each row would dirty a page of it. Joins go the other way,
+    from the newest predictions to the outcomes, which have one.
+    """
+
+    WAITING = 10_000
+    """Rows that are kept while the disk refuses them."""
+
+    def __init__(self, path: Path, versions: tuple[str, str], *, max_bytes: int, max_days: float) -> None:
+        """Nothing is opened yet: a log that does not work must not keep a service from starting.
+
+        Args:
+            path: the database file.
+            versions: of features and model.
+            max_bytes: size at which the oldest rows go.
+            max_days: age at which they go.
+        """
+        self._path = path
+        self._versions = versions
+        self._max_bytes, self._max_days = max_bytes, max_days
+        self._db: sqlite3.Connection | None = None
+        self._waiting: list[Row] = []
+        self.written = self.dropped = self.errors = self.size = 0
+        self.problem: str | None = None
+
+    def add(self, served: Served) -> None:
+        """Take a batch; it is on disk after the next :meth:`flush`."""
+        self._waiting.extend(self._rows(served))
+        if (surplus := len(self._waiting) - self.WAITING) > 0:
+            del self._waiting[:surplus]
+            self.dropped += surplus
+
+    def flush(self) -> None:
+        """Write what waits, in one transaction. Never raises: ``problem`` says what the disk or SQLite objects to."""
+        if not self._waiting:
+            return
+        try:
+            db = self._db = self._db or self._open()
+            db.execute("BEGIN IMMEDIATE")
+            for start in range(0, len(self._waiting), ROWS_A_STATEMENT):
+                rows = self._waiting[start : start + ROWS_A_STATEMENT]
+                db.execute(_insert(len(rows)), [value for row in rows for value in row])
+            db.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+            return
+        self.problem = None
+        self.written += len(self._waiting)
+        self._waiting = []
+
+    def prune(self) -> None:
+        """Delete rows that are too old, and the oldest tenth of a log that is too large. Never raises."""
+        try:
+            db = self._db = self._db or self._open()
+            before = (time.time() - self._max_days * 86_400) * 1e6
+            db.execute(
+                "DELETE FROM predictions WHERE n < coalesce("
+                "(SELECT n FROM predictions WHERE made_at >= ? ORDER BY n LIMIT 1), 9223372036854775807)",
+                (before,),
+            )
+            self.size = _bytes(db)
+            if self.size > self._max_bytes:
+                tenth = "SELECT min(n) + (max(n) - min(n)) / 10 FROM predictions"
+                db.execute(f"DELETE FROM predictions WHERE n < ({tenth})")
+                self.size = _bytes(db)
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        self.flush()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=1.0, check_same_thread=False)
+        db.execute("PRAGMA journal_mode = WAL")
+        # Survives the end of the process, not a power cut: no outcome is promised here, and nothing waits for the disk.
+        db.execute("PRAGMA synchronous = NORMAL")
+        columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+        db.execute(f"CREATE TABLE IF NOT EXISTS predictions (n INTEGER PRIMARY KEY, {columns})")
+        return db
+
+    def _failed(self, error: Exception) -> None:
+        self.errors += 1
+        self.problem = str(error)
+        if self._db is not None:
+            self._db.close()  # rolls back, and lets go of a file that was deleted or replaced
+            self._db = None
+
+    def _rows(self, served: Served) -> list[Row]:
+        now = time.time_ns() // 1000
+        width = served.used.shape[1] * 4
+        vectors = np.ascontiguousarray(served.used, "<f4").tobytes()
+        known = np.array([answer.vector.known_at for _, answer in served.pairs], np.float64)  # None becomes NaN
+        hours = ((served.asked[:, None] - known) / HOUR).astype("<f4")
+        ages, age_width = hours.tobytes(), hours.shape[1] * 4
+        return [
+            (
+                answer.id,
+                now,
+                asked,
+                microseconds(flight.scheduled_departure),
+                flight.carrier,
+                flight.flight,
+                flight.origin,
+                flight.dest,
+                flight.tailnum,
+                vectors[i * width : (i + 1) * width],
+                ages[i * age_width : (i + 1) * age_width],
+                *self._versions,
+                answer.probability,
+                answer.decision,
+                " ".join([f"{a.feature}:{a.action}" for a in answer.adjusted]),
+                " ".join(answer.stale),
+            )
+            for i, ((flight, answer), asked) in enumerate(zip(served.pairs, served.asked.tolist(), strict=True))
+        ]
+
+
+def _bytes(db: sqlite3.Connection) -> int:
+    """What the log holds. Freed pages are used again, so the file does not grow much past the limit."""
+    [size] = db.execute(
+        "SELECT (page_count - freelist_count) * page_size "
+        "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+    ).fetchone()
+    return int(size)
+
+
+def _insert(rows: int) -> str:
+    one = f"({', '.join('?' * len(COLUMNS))})"
+    return f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES {', '.join([one] * rows)}"
+
+
+def read_vectors(rows: Sequence[bytes]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The column ``vector`` of some rows as an array of shape (rows, features), float32."""
+    return np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), -1)

@@ -1,0 +1,52 @@
+"""Every limit of monitoring, and where it comes from. The rules for Prometheus repeat them; a test keeps both equal.
+
+All were set by looking at 2013: what training's months do by themselves raises nothing, and neither do the ordinary
+days of the months that training never saw.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+OUT_OF_RANGE_SHARE = 0.05
+"""Share of a day's values that cannot be. No season makes a value impossible: the year's worst day has 0.036, from the
+one record of 1048 mph. Visibility in kilometres makes 0.06 of the foggiest day's values impossible, and 1 of most."""
+
+DRIFT_MARGIN = 1.5
+"""How much further than training's own worst day or month a PSI may lie."""
+
+DRIFT_LEAST = 0.25
+"""No limit of a PSI is below this, the rule of thumb for "a lot"."""
+
+MISSING_MARGIN = 1.5
+MISSING_LEAST = 0.2
+"""The same for the share of a day's values that are missing."""
+
+ROWS_FOR_SHARE = 50
+"""Predictions of a day before a share of them is judged."""
+
+ROWS_FOR_DRIFT = 300
+"""Predictions of a day before its PSI is judged: chance alone then gives 9 / 300 = 0.03."""
+
+QUALITY_WINDOW = 5_000
+"""Outcomes that the rolling figures are taken over: about five days of flights."""
+
+QUALITY_SEARCH = 30_000
+"""Predictions that are looked through for them, newest first."""
+
+QUALITY_LEAST = 1_000
+"""Outcomes before the rolling figures are shown."""
+
+AUC_LEAST = 0.6
+BRIER_MOST = 0.22
+CALIBRATION_MOST = 0.1
+"""The worst five days of the training months have 0.65, 0.19 and 0.09."""
+
+JOIN_RATIO_LEAST = 0.5
+"""Of the predictions whose flight must have landed, the share that has an outcome."""
+
+JOIN_LEAST = 500
+"""Predictions that are due before their share is judged."""
+
+LANDED_AFTER = timedelta(hours=12)
+"""After the scheduled departure; no flight of the data takes longer."""
