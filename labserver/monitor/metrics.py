@@ -31,7 +31,7 @@ SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 """Upper ends of the latency buckets: a quick answer takes about 1 ms, and nobody waits for one that takes 1 s."""
 
 METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})
-REASONS = ("concurrency", "timeout", "body_size", "content_type", "key")
+REASONS = ("overload", "timeout", "too_large", "not_json", "unauthorised")
 """Why a request is turned away before it reaches a route: a bounded set of labels."""
 RECENT_SECONDS = 10.0
 FLUSH_SECONDS = 0.25
