@@ -5,7 +5,8 @@ const NEW_YORK = "America/New_York";
 
 const decimals = [0, 1, 2, 3].map((most) => new Intl.NumberFormat("en", { maximumFractionDigits: most }));
 
-const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
+/** Whether there is a number at all. */
+export const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
 /** A count, with separators. */
 export const count = (value) => (known(value) ? decimals[0].format(value) : NONE);

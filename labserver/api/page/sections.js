@@ -2,7 +2,7 @@
 
 import { bins, distribution, distributionInWords, probability, Rolling, state, strip } from "./charts.js";
 import { byId, element, Table, write } from "./elements.js";
-import { count, decimal, measure, moment, NONE, percent, quantity, range, shortMoment, wallClock } from "./format.js";
+import { count, decimal, known, measure, moment, NONE, percent, quantity, range, shortMoment, wallClock } from "./format.js";
 
 const FINISHED = 9;
 const put = (id, text) => write(byId(id), text);
@@ -59,7 +59,7 @@ export class Alerts {
       element("li", { class: alert.severity },
         element("strong", {}, alert.severity === "page" ? "■ Page" : "▲ Ticket"), " ",
         element("span", { class: "name" }, name(alert)), " ", element("span", {}, alert.detail), " ",
-        element("span", { class: "unit" }, `since ${moment(alert.since)}`)))));
+        element("span", { class: "unit" }, `since ${wallClock(alert.since)}`)))));
     byId("alert-list").hidden = alerts.length === 0;
     byId("no-alerts").hidden = alerts.length > 0;
     put("no-alerts", stage < FINISHED ? "None, and nobody looks: monitoring comes with lesson 9." : "None.");
@@ -82,7 +82,7 @@ export class Predictions {
 
   update({ predictions, stage }) {
     put("prediction-count", predictions.total
-      ? `${count(predictions.total)} in all, ${percent(predictions.warned_share)} with a warning` : "");
+      ? `${count(predictions.total)} in all, ${percent(predictions.warned_share)} with a warning; drift of a day ${decimal(predictions.drift, 3)}` : "");
     const rows = bins(predictions);
     byId("distribution-figure").hidden = rows.length === 0;
     byId("no-predictions").hidden = rows.length > 0;
@@ -121,19 +121,23 @@ export class Quality {
   }
 }
 
+/** A population stability index, and the most that it may be. */
+const drift = (index, limit) =>
+  known(index) ? element("span", {}, decimal(index, 3), element("span", { class: "unit" }, ` / ${decimal(limit, 2)}`)) : NONE;
+
 export class Features {
   constructor() {
     const tally = (title, name) => ({ title, numeric: true, cell: (feature) => count(feature[name]) });
     this.table = new Table(byId("features-table"), [
-      { title: "Feature", head: true, cell: (feature) => feature.name },
+      { title: "Feature", head: true, cell: (feature) => element("span", {}, feature.name, " ", element("span", { class: "unit" }, feature.unit)) },
       { title: "Owner", minor: true, cell: (feature) => feature.owner },
-      { title: "Unit", cell: (feature) => feature.unit },
       { title: "Possible", numeric: true, cell: (feature) => range(feature.possible) },
       { title: "Seen in training", numeric: true, cell: (feature) => range(feature.seen) },
       { title: "Range", cell: (feature) => strip(feature) },
       { title: "Last", numeric: true, cell: (feature) => element("strong", {}, quantity(feature.last)) },
-      tally("Missing", "missing"), tally("Out of range", "out_of_range"), tally("Clipped", "clipped"), tally("Stale", "stale"),
-      { title: "Drift (PSI)", numeric: true, cell: (feature) => decimal(feature.drift, 3) },
+      tally("Missing", "missing"), tally("Out of range", "out_of_range"), tally("Clipped", "clipped"), tally("Refused", "rejected"), tally("Stale", "stale"),
+      { title: "Drift of a day", numeric: true, cell: (feature) => drift(feature.drift, feature.drift_limit) },
+      { title: "Drift of a month", numeric: true, cell: (feature) => drift(feature.drift_month, feature.drift_month_limit) },
       { title: "State", cell: (feature) => state(feature.state) },
     ], (feature) => feature.name);
   }
