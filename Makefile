@@ -6,6 +6,7 @@ STAMP := $(VENV)/.set-up
 UV := $(BIN)/uv
 
 # For `make image`. BASE_IMAGE replaces the Containerfile's base; IMAGE_FLAGS go to the engine's build as they are.
+# The format is docker's with podman too: podman's own drops the health check.
 ENGINE ?= $(shell command -v podman || command -v docker)
 CONTAINERFILE ?= labserver/deploy/Containerfile
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' labserver/__init__.py)

@@ -120,7 +120,7 @@ class Container:
     def stop(self, grace_seconds: int = 10) -> tuple[int, float]:
         """SIGTERM, and SIGKILL after the grace period: exit code, and the seconds it took."""
         begun = time.monotonic()
-        self.engine.output("stop", "--time", str(grace_seconds), self.name, timeout=grace_seconds + 60)
+        self.engine.output("stop", "-t", str(grace_seconds), self.name, timeout=grace_seconds + 60)
         taken = time.monotonic() - begun
         return int(self.engine.inspect("container", self.name)["State"]["ExitCode"]), taken
 

@@ -29,19 +29,7 @@ BASE = os.environ.get("BASE_IMAGE") or parse((ROOT / "labserver/deploy/Container
 IMAGE = "localhost/labserver:test"
 STATE = "/app/var/state"
 MOST_BYTES = 250_000_000
-TRAINING = {
-    "duckdb",
-    "jupyterlab",
-    "matplotlib",
-    "onnx",
-    "pandas",
-    "pandera",
-    "pip",
-    "pyarrow",
-    "scipy",
-    "skl2onnx",
-    "sklearn",
-}
+ABSENT = {"duckdb", "jupyterlab", "matplotlib", "onnx", "pandas", "pip", "pyarrow", "scipy", "skl2onnx", "sklearn"}
 VARIANTS = [{"tailnum": tail, "dest": dest} for tail in ("N14228", None) for dest in ("ORD", "LAX", "BOS", "SFO")]
 
 
@@ -70,10 +58,15 @@ def locked(engine: Engine) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def service(engine: Engine, image: str, locked: tuple[str, ...]) -> Iterator[Container]:
-    with container(engine, image, locked) as started:
-        started.wait_until_ready()
-        yield started
+def started(engine: Engine, image: str, locked: tuple[str, ...]) -> Iterator[tuple[Container, float]]:
+    """A container for all tests that leave it as it is, and the seconds from ``run`` to ready."""
+    with container(engine, image, locked) as running_container:
+        yield running_container, running_container.wait_until_ready()
+
+
+@pytest.fixture(scope="module")
+def service(started: tuple[Container, float]) -> Container:
+    return started[0]
 
 
 def python(service: Container, code: str, **variables: str) -> Any:
@@ -83,9 +76,9 @@ def python(service: Container, code: str, **variables: str) -> Any:
     return json.loads(printed)
 
 
-def test_it_is_ready_within_five_seconds_of_run(engine: Engine, image: str, locked: tuple[str, ...]) -> None:
-    with container(engine, image, locked) as started:
-        assert started.wait_until_ready() < 5
+def test_it_is_ready_within_five_seconds_of_run(started: tuple[Container, float]) -> None:
+    print(f"ready after {started[1]:.1f} s")
+    assert started[1] < 5
 
 
 def test_it_answers_as_the_service_outside_does(service: Container, home: Path, tmp_path: Path) -> None:
@@ -151,8 +144,8 @@ def test_what_was_acknowledged_outlives_the_container(engine: Engine, image: str
 
 
 def test_the_health_check_passes_and_notices_a_dead_service(service: Container) -> None:
-    config = service.engine.inspect("image", IMAGE)["Config"]
-    kind, *command = config["Healthcheck"]["Test"]
+    found = service.engine.inspect("image", IMAGE)
+    kind, *command = (found if "Healthcheck" in found else found["Config"])["Healthcheck"]["Test"]  # podman, docker
     assert kind == "CMD"
     assert service.execute(command) == (0, "")
     assert service.execute(command, {"LABSERVER_PORT": "1"})[0] == 1
@@ -161,17 +154,17 @@ def test_the_health_check_passes_and_notices_a_dead_service(service: Container) 
 def test_a_stop_under_load_loses_nothing_that_a_balancer_sends(
     engine: Engine, image: str, locked: tuple[str, ...]
 ) -> None:
-    """Four clients open a connection a request, and stop once /readyz, asked every 50 ms, says 503."""
+    """Four clients open a connection a request, and stop once /readyz, asked every 300 ms, says 503."""
     lost: list[str] = []
     answered = [0] * 4
     draining = threading.Event()
-    with container(engine, image, locked) as started:
-        started.wait_until_ready()
+    with container(engine, image, locked) as served:
+        served.wait_until_ready()
 
         def ask(number: int) -> None:
             while not draining.is_set():
                 try:
-                    answer = requests.post(started.url + "/v1/predictions", json=FLIGHT, timeout=20)
+                    answer = requests.post(served.url + "/v1/predictions", json=FLIGHT, timeout=20)
                 except requests.RequestException as error:
                     lost.append(repr(error))
                     return
@@ -181,20 +174,20 @@ def test_a_stop_under_load_loses_nothing_that_a_balancer_sends(
 
         stopped: list[tuple[int, float]] = []
         threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
-        stopping = threading.Thread(target=lambda: stopped.append(started.stop()))
+        stopping = threading.Thread(target=lambda: stopped.append(served.stop()))
         for thread in threads:
             thread.start()
         time.sleep(0.5)
         stopping.start()
-        while (ready := requests.get(started.url + "/readyz", timeout=20)).status_code == 200:
-            time.sleep(0.05)
+        while (ready := requests.get(served.url + "/readyz", timeout=20)).status_code == 200:
+            time.sleep(0.3)
         draining.set()
         for thread in (*threads, stopping):
             thread.join(timeout=30)
         assert (ready.status_code, lost) == (503, [])
         assert min(answered) > 10
         [(code, seconds)] = stopped
-        assert code == 0, started.log()
+        assert code == 0, served.log()
         assert 1 <= seconds < 10
 
 
@@ -202,12 +195,11 @@ def test_a_changed_byte_of_the_bundle_does_not_start(engine: Engine, image: str,
     changed = tmp_path / "model.onnx"
     shutil.copyfile(home / "bundle/model.onnx", changed)
     changed.chmod(0o644)
-    tmp_path.chmod(0o755)
     with changed.open("r+b") as file:
         first = file.read(1)
         file.seek(0)
         file.write(bytes([first[0] ^ 1]))
-    flags = (*LOCKED, "--volume", f"{changed}:/app/var/bundle/model.onnx:ro")
+    flags = (*LOCKED, "--volume", f"{changed}:/app/var/bundle/model.onnx:ro,z")
     with container(engine, image, flags) as started:
         with pytest.raises(LabError, match=r"model\.onnx was changed"):
             started.wait_until_ready()
@@ -226,20 +218,29 @@ def test_a_torn_bundle_makes_no_image(engine: Engine, image: str, home: Path, tm
     assert engine.run("image", "inspect", f"{IMAGE}-torn").returncode != 0
 
 
+IMPORT_ALL = """
+import importlib, pkgutil, labserver
+modules = {}
+for one in pkgutil.walk_packages(labserver.__path__, 'labserver.', onerror=lambda name: None):
+    try:
+        importlib.import_module(one.name)
+        modules[one.name] = ''
+    except ImportError as error:
+        modules[one.name] = str(error)
+print(json.dumps(modules))
+""".strip()
+
+
 def test_it_holds_what_serves_and_nothing_else(service: Container) -> None:
     """Every module that is there can be imported, so none is left that needs what is not there."""
     folders = python(
         service,
         "print(json.dumps([name for folder, names, _ in os.walk('/app') for name in names]))",
     )
-    assert not TRAINING & set(folders)
+    assert not ABSENT & set(folders)
     assert "onnxruntime" in folders
-    listing = (
-        "import importlib, pkgutil, labserver; "
-        "names = [one.name for one in pkgutil.walk_packages(labserver.__path__, 'labserver.')]; "
-        "[importlib.import_module(name) for name in names]; print(json.dumps(names))"
-    )
-    modules = python(service, listing)
+    modules = python(service, f"exec({IMPORT_ALL!r})")
+    assert [f"{name}: {why}" for name, why in modules.items() if why] == [], "Is it for the build? See .dockerignore."
     assert {"labserver.api.server", "labserver.monitor.outcomes", "labserver.service.prediction"} <= set(modules)
     assert not [
         name for name in modules if name.startswith(("labserver.naive", "labserver.build", "labserver.sources"))
