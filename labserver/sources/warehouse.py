@@ -9,9 +9,11 @@ from importlib import metadata
 from pathlib import Path
 
 import duckdb
+from pandera.pandas import DataFrameSchema
 
 from labserver.errors import Damaged, LabError
 from labserver.sources.contracts import SOURCES, Source
+from labserver.sources.schemas import SCHEMAS, check_table
 
 ZONE = "America/New_York"
 HEADERS = 3 * 4096  # bytes at the head of a DuckDB file, before its blocks
@@ -25,8 +27,7 @@ WITH scheduled AS (
         make_timestamp(year, month, day, sched_dep_time // 100, sched_dep_time % 100, 0.0)
             AT TIME ZONE 'America/New_York' AS scheduled_departure,
         airports.tzone AS arrival_zone
-    FROM read_csv($flights, nullstr = ['', 'NA'], types = {'tailnum': 'VARCHAR', 'carrier': 'VARCHAR'})
-    LEFT JOIN airports ON airports.faa = dest
+    FROM raw_flights LEFT JOIN airports ON airports.faa = dest
 ),
 landing AS (
     SELECT *,
@@ -63,7 +64,7 @@ ORDER BY flight_id
 
 AIRPORTS = """
 CREATE TABLE airports AS
-SELECT faa, name, lat, lon, tzone FROM read_csv($airports, nullstr = ['', 'NA'])
+SELECT faa, name, lat, lon, tzone FROM raw_airports
 UNION ALL
 SELECT faa, name, NULL, NULL, 'America/Puerto_Rico' FROM (VALUES
     ('BQN', 'Rafael Hernandez, Aguadilla'), ('PSE', 'Mercedita, Ponce'),
@@ -74,17 +75,17 @@ WEATHER = """
 CREATE TABLE weather AS
 SELECT origin, time_hour AS observed_at, time_hour + INTERVAL 1 HOUR AS known_at,
     temp, dewp, humid, wind_dir, wind_speed, wind_gust, precip, pressure, visib
-FROM read_csv($weather, nullstr = ['', 'NA'])
+FROM raw_weather
 ORDER BY observed_at, origin
 """
 
 PLANES = """
 CREATE TABLE planes AS
 SELECT tailnum, year::INTEGER AS year, type, manufacturer, model, seats::INTEGER AS seats
-FROM read_csv($planes, nullstr = ['', 'NA']) ORDER BY tailnum
+FROM raw_planes ORDER BY tailnum
 """
 
-AIRLINES = "CREATE TABLE airlines AS SELECT carrier, name FROM read_csv($airlines) ORDER BY carrier"
+AIRLINES = "CREATE TABLE airlines AS SELECT carrier, name FROM raw_airlines ORDER BY carrier"
 
 
 def raw_files(folder: Path) -> dict[str, str]:
@@ -106,10 +107,10 @@ def raw_files(folder: Path) -> dict[str, str]:
 
 
 def build_warehouse(path: Path) -> None:
-    """Build the warehouse beside ``path`` and move it there when it is whole. Takes about a second.
+    """Build the warehouse beside ``path`` and move it there when it is whole. Takes about two seconds.
 
     Raises:
-        LabError: if a source breaks its contract; names the source and the promise.
+        LabError: if a source breaks its schema or its contract; names the source and what is wrong with it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="warehouse.") as folder:
@@ -120,17 +121,31 @@ def build_warehouse(path: Path) -> None:
         fresh.replace(path)
 
 
-def load_sources(db: duckdb.DuckDBPyConnection, raw: Mapping[str, str]) -> None:
-    """Create every table from the CSV files that ``raw`` names by source."""
+def load_sources(
+    db: duckdb.DuckDBPyConnection, raw: Mapping[str, str], schemas: Mapping[str, DataFrameSchema] = SCHEMAS
+) -> None:
+    """Create every table from the CSV files that ``raw`` names by source, once each has passed its schema.
+
+    Raises:
+        LabError: if a file cannot be read or breaks its schema.
+    """
+    db.execute("SET TimeZone = 'UTC'")
+    for name, schema in schemas.items():
+        _load_raw(db, name, raw[name])
+        check_table(name, db.execute(f"SELECT * FROM raw_{name}").df(), schema)
     db.execute(f"SET TimeZone = '{ZONE}'")
-    for name, statement in (
-        ("airports", AIRPORTS),
-        ("flights", FLIGHTS),
-        ("weather", WEATHER),
-        ("planes", PLANES),
-        ("airlines", AIRLINES),
-    ):
-        db.execute(statement, {name: raw[name]})
+    for statement in (AIRPORTS, FLIGHTS, WEATHER, PLANES, AIRLINES):
+        db.execute(statement)
+
+
+def _load_raw(db: duckdb.DuckDBPyConnection, name: str, file: str) -> None:
+    """Read a source's CSV file, as it is, into the temporary table ``raw_<name>``."""
+    try:
+        db.execute(
+            f"CREATE TEMP TABLE raw_{name} AS SELECT * FROM read_csv($file, nullstr = ['', 'NA'])", {"file": file}
+        )
+    except duckdb.Error as error:
+        raise LabError(f"Source {name} cannot be read: {' '.join(str(error).split())[:200]}") from None
 
 
 def check_contracts(db: duckdb.DuckDBPyConnection, sources: Sequence[Source] = SOURCES) -> None:
