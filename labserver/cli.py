@@ -117,8 +117,17 @@ def bench(
     rounds: Annotated[int, typer.Option(min=3, max=20, help="Interleaved rounds.")] = 3,
     seconds: Annotated[int, typer.Option(min=1, max=60, help="Length of one measurement.")] = 4,
     mlserver: Annotated[bool, typer.Option(help="MLServer 1.7 with the same model too. Downloads it once.")] = False,
+    copies: Annotated[
+        int, typer.Option(min=1, max=100, help="Time the build on so many copies of the year instead.")
+    ] = 1,
 ) -> None:
     """Measure stages against a floor that does nothing, on this machine. Needs wrk and two cores."""
+    if copies > 1:
+        from labserver.capacity.copies import growth
+        from labserver.features.definitions import CATALOGUE
+
+        print(growth(copies, CATALOGUE, lambda line: console.print(f"  {line}")))
+        return
     from labserver.capacity.bench import bench as run
 
     print(run(settings(), _numbers("--stages", stages), rounds, seconds, console, mlserver=mlserver))

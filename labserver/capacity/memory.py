@@ -7,8 +7,10 @@ says it in ``/proc/PID/smaps_rollup`` (Linux).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,8 @@ from labserver.errors import LabError
 from labserver.settings import Settings
 
 INTERVAL = 0.02  # seconds between two points of the curve
-WATCHED = 3.0  # seconds of the start that the curve shows
+LOOK = 0.2  # seconds after which memory-profiler is asked again
+AFTER = 1.0  # seconds that the curve goes on once the worker is ready
 WARM_UP = 200  # requests before a worker is measured: the first ones touch memory that start-up did not
 
 
@@ -89,14 +92,21 @@ def watch(server: Server) -> StartUp:
     Raises:
         LabError: if the server does not become ready.
     """
+    import psutil
     from memory_profiler import memory_usage
 
-    options = {"interval": INTERVAL, "timeout": WATCHED, "timestamps": True, "backend": "psutil_pss"}
+    options = {"interval": INTERVAL, "timeout": LOOK, "timestamps": True, "backend": "psutil_pss"}
+    points: list[tuple[float, float]] = []
     with ThreadPoolExecutor(1) as pool:
-        points = pool.submit(memory_usage, server.process, **options)
-        server.await_ready()
-    first = points.result()[0][1]
-    return StartUp(server.ready_seconds, [at - first for _, at in points.result()], [mib for mib, _ in points.result()])
+        ready = pool.submit(server.await_ready)
+        with suppress(psutil.Error):  # it has ended: await_ready says why
+            while not (ready.done() and time.perf_counter() > server.started + server.ready_seconds + AFTER):
+                points += memory_usage(server.process, **options)
+                if ready.done():
+                    ready.result()
+        ready.result()
+    first = points[0][1]
+    return StartUp(server.ready_seconds, [at - first for _, at in points], [mib for mib, _ in points])
 
 
 def pss_mib(pid: int) -> float:

@@ -25,8 +25,7 @@ def draw(measured: Measured, target: Target, folder: Path) -> list[Path]:
         picture(axes, measured, target)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylim(bottom=0)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper left" if name == "latency" else "lower right")
         drawn.append(folder / f"{name}.png")
         figure.savefig(drawn[-1])
     return drawn
@@ -48,8 +47,8 @@ def _throughput(axes: Axes, measured: Measured, target: Target) -> None:
         axes.axvline(law.peak_users * workers, color=LIMIT, linestyle=":", label="peak of the law")
         finding = f"Beyond {law.peak_users * workers:.0f} users, more users get less"
     else:
-        half = next(level for level in measured.levels if level.throughput >= best.throughput / 2)
-        finding = f"{best.throughput:,.0f} requests/s at most; {half.users} users already get half of it or more"
+        enough = next(level for level in measured.levels if level.throughput >= 0.9 * best.throughput)
+        finding = f"{best.throughput:,.0f} requests/s at most; {enough.users} users get nine tenths of it"
     axes.set(title=finding, xlabel="concurrent users (closed loop)", ylabel="requests/s")
 
 
