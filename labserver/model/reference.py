@@ -83,9 +83,10 @@ class Reference:
 
     def count(self, matrix: NDArray[np.float32]) -> NDArray[np.int64]:
         """Rows in each bin, for values of shape (rows, columns) without gaps; shape (columns, BINS)."""
-        places = (matrix[:, :, None] > self.edges).sum(axis=2)
-        flat = (places + np.arange(len(self.names)) * BINS).ravel()
-        return np.bincount(flat, minlength=len(self.names) * BINS).reshape(-1, BINS)
+        beyond = np.count_nonzero(matrix[:, :, None] > self.edges, axis=0)  # rows beyond each edge
+        everything, nothing = np.full((len(self.names), 1), len(matrix)), np.zeros((len(self.names), 1), np.int64)
+        counts: NDArray[np.int64] = -np.diff(np.concatenate([everything, beyond, nothing], axis=1), axis=1)
+        return counts
 
     def psi(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
         """PSI of each column, for the counts of at least one row; shapes (..., columns, BINS) and (..., columns)."""

@@ -19,7 +19,7 @@ from labserver.monitor.materialised import Materialised
 from labserver.monitor.metrics import SHARED, BulkHistogram
 from labserver.monitor.predictions import PredictionLog
 from labserver.monitor.quality import Quality
-from labserver.monitor.served import Found, Served
+from labserver.monitor.served import Counted, Served
 
 SCORES = tuple(round(edge / 20, 2) for edge in range(1, 21))
 DECISIONS = ("warn", "no_warning")
@@ -112,13 +112,14 @@ class ModelMetrics:
         for window, limit in (("1d", limits.day), ("28d", limits.month)):
             self._set_columns(self._limit, self._score_limit, window, limit)
 
-    def served(self, served: Served, found: Found, stale: NDArray[np.int64]) -> None:
-        """Count a batch; ``stale`` has shape (features,)."""
-        self.missing.add(found.missing.sum(axis=0))
-        self.impossible.add(found.impossible.sum(axis=0))
-        self.clipped.add(found.clipped.sum(axis=0))
-        self.stale.add(stale)
-        warned = sum(answer.decision == "warn" for _, answer in served.pairs)
+    def served(self, served: Served, counted: Counted) -> None:
+        """Count a batch."""
+        for tally in counted.days.values():
+            self.missing.add(tally.missing)
+            self.impossible.add(tally.impossible)
+        self.clipped.add(counted.clipped)
+        self.stale.add(counted.stale)
+        warned = served.warned
         self._decisions[0].inc(warned)
         self._decisions[1].inc(len(served.pairs) - warned)
         self._score.observe_many(served.scores)

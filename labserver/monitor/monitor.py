@@ -5,14 +5,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections import Counter as Bag
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from labserver.features.catalogue import Catalogue
@@ -72,6 +70,8 @@ class ModelMonitor:
     QUEUE = 10_000
     """Answers that may wait; more are counted and not looked at. Two seconds of one core's traffic."""
     BATCH = 100
+    PAUSE = 0.001
+    """After each batch, so that requests get the interpreter's lock: it is not handed over without a wait."""
     SECONDS = 0.25
     """Between two rounds; also what a killed process loses of the log."""
     JUDGE_SECONDS = 1.0
@@ -87,7 +87,7 @@ class ModelMonitor:
         self._metrics = ModelMetrics(watched.registry, catalogue, reference, bundle.manifest, settings.lesson)
         self._log = PredictionLog(
             settings.prediction_log,
-            (catalogue.version, bundle.manifest["model_version"]),
+            bundle.manifest["model_version"],
             max_bytes=settings.prediction_log_megabytes * 1_000_000,
             max_days=settings.prediction_log_days,
         )
@@ -150,6 +150,8 @@ class ModelMonitor:
         """Look at everything that was noted."""
         while batch := [self._queue.popleft() for _ in range(min(self.BATCH, len(self._queue)))]:
             self._absorb(batch)
+            if not self._stopping.is_set():
+                time.sleep(self.PAUSE)
         self._log.flush()
         now = time.monotonic()
         if now - self._measured_at >= self.MEASURE_SECONDS:
@@ -162,20 +164,13 @@ class ModelMonitor:
 
     def _absorb(self, pairs: list[Pair]) -> None:
         served = Served.of(pairs)
-        found = self._counter.find(served)
-        self._metrics.served(served, found, self._stale(pairs))
-        for day, tally in self._counter.tally(served, found).items():
+        counted = self._counter.count(served)
+        self._metrics.served(served, counted)
+        for day, tally in counted.days.items():
             self._days.add(day, tally)
         self._days.move(pairs[-1][1].vector.clock)
         self._status.served(served)
         self._log.add(served)
-
-    def _stale(self, pairs: list[Pair]) -> NDArray[np.int64]:
-        counts = np.zeros(len(self._position), np.int64)
-        for names, times in Bag(answer.stale for _, answer in pairs).items():
-            for name in names:
-                counts[self._position[name]] += times
-        return counts
 
     def _measure(self) -> None:
         """The slower looks, at files."""

@@ -31,16 +31,15 @@ class ObservedService:
         self._monitor.predicted(flight, answer)
         return answer
 
-    def predict_many(self, flights: Sequence[Flight]) -> list[Answer]:
+    def predict_each(self, flights: Sequence[Flight]) -> list[Answer | Refused]:
         """As the service does."""
-        try:
-            answers = self._service.predict_many(flights)
-        except Refused as error:
-            self._monitor.refused(error.field)
-            raise
-        for flight, answer in zip(flights, answers, strict=True):
-            self._monitor.predicted(flight, answer)
-        return answers
+        results = self._service.predict_each(flights)
+        for flight, result in zip(flights, results, strict=True):
+            if isinstance(result, Refused):
+                self._monitor.refused(result.field)
+            else:
+                self._monitor.predicted(flight, result)
+        return results
 
     def explain(self, vector: Vector) -> list[dict[str, Any]]:
         """As the service does."""

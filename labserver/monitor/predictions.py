@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from labserver.features.flight import microseconds
+from labserver.features.flight import MICROSECOND
 from labserver.monitor.served import HOUR, Served
 
 Row = tuple[Any, ...]
@@ -27,12 +27,11 @@ COLUMNS = {
     "tailnum": "TEXT",
     "vector": "BLOB NOT NULL",  # as the model saw it: float32, little-endian, in catalogue order
     "ages": "BLOB NOT NULL",  # of each stored group's values, in hours: float32, NaN where nothing was known
-    "features_version": "TEXT NOT NULL",
     "model_version": "TEXT NOT NULL",
     "score": "REAL NOT NULL",
     "decision": "TEXT NOT NULL",
-    "adjusted": "TEXT NOT NULL",  # feature:action, separated by spaces
-    "stale": "TEXT NOT NULL",  # features, separated by spaces
+    "adjusted": "TEXT",  # feature:action, separated by spaces
+    "stale": "TEXT",  # features, separated by spaces
 }
 ROWS_A_STATEMENT = 64
 """SQLite runs a statement without holding the interpreter's lock, and the lock must be had back after each one. So many
@@ -50,17 +49,17 @@ class PredictionLog:
     WAITING = 10_000
     """Rows that are kept while the disk refuses them."""
 
-    def __init__(self, path: Path, versions: tuple[str, str], *, max_bytes: int, max_days: float) -> None:
+    def __init__(self, path: Path, model_version: str, *, max_bytes: int, max_days: float) -> None:
         """Nothing is opened yet: a log that does not work must not keep a service from starting.
 
         Args:
             path: the database file.
-            versions: of features and model.
+            model_version: noted with every row.
             max_bytes: size at which the oldest rows go.
             max_days: age at which they go.
         """
         self._path = path
-        self._versions = versions
+        self._model_version = model_version
         self._max_bytes, self._max_days = max_bytes, max_days
         self._db: sqlite3.Connection | None = None
         self._waiting: list[Row] = []
@@ -146,7 +145,7 @@ class PredictionLog:
                 answer.id,
                 now,
                 asked,
-                microseconds(flight.scheduled_departure),
+                asked + (flight.scheduled_departure - answer.vector.as_of) // MICROSECOND,
                 flight.carrier,
                 flight.flight,
                 flight.origin,
@@ -154,11 +153,11 @@ class PredictionLog:
                 flight.tailnum,
                 vectors[i * width : (i + 1) * width],
                 ages[i * age_width : (i + 1) * age_width],
-                *self._versions,
+                self._model_version,
                 answer.probability,
                 answer.decision,
-                " ".join([f"{a.feature}:{a.action}" for a in answer.adjusted]),
-                " ".join(answer.stale),
+                " ".join([f"{a.feature}:{a.action}" for a in answer.adjusted]) if answer.adjusted else None,
+                " ".join(answer.stale) if answer.stale else None,
             )
             for i, ((flight, answer), asked) in enumerate(zip(served.pairs, served.asked.tolist(), strict=True))
         ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter as Bag
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ class Served:
         received: features before ranges and completion, shape (n, features), float32, NaN where nothing was known.
         used: features as the model saw them, likewise.
         scores: probabilities, shape (n,), float32.
+        warned: how many were answered with a warning.
     """
 
     pairs: Sequence[Pair]
@@ -37,6 +39,7 @@ class Served:
     received: NDArray[np.float32]
     used: NDArray[np.float32]
     scores: NDArray[np.float32]
+    warned: int
 
     @classmethod
     def of(cls, pairs: Sequence[Pair]) -> Served:
@@ -48,20 +51,23 @@ class Served:
             np.concatenate([vector.received for vector in vectors]).reshape(len(pairs), -1),
             np.concatenate([vector.values for vector in vectors]),
             np.array([answer.probability for _, answer in pairs], np.float32),
+            [answer.decision for _, answer in pairs].count("warn"),
         )
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is notable of each value of a batch; three masks of shape (n, features)."""
+class Counted:
+    """What is notable of a batch: tallies by day of New York (``date.toordinal``) on which the question was put, and
+    how many values were clipped and how many were stale, both of shape (features,).
+    """
 
-    missing: NDArray[np.bool_]
-    impossible: NDArray[np.bool_]
-    clipped: NDArray[np.bool_]
+    days: Mapping[int, Tally]
+    clipped: NDArray[np.int64]
+    stale: NDArray[np.int64]
 
 
 class Counter:
-    """Finds and counts, with a dozen array operations a batch."""
+    """Counts, with a dozen array operations a batch."""
 
     def __init__(self, catalogue: Catalogue, reference: Reference) -> None:
         features = catalogue.features
@@ -69,30 +75,41 @@ class Counter:
         self._low = np.array([f.possible.low for f in features], np.float32)
         self._high = np.array([f.possible.high for f in features], np.float32)
         self._typical = np.array([f.trained.typical if f.trained else 0.0 for f in features], np.float32)
+        self._position = {name: place for place, name in enumerate(catalogue.names)}
         self._day_of_hour: dict[int, int] = {}
 
-    def find(self, served: Served) -> Found:
-        """The masks of a batch."""
+    def count(self, served: Served) -> Counted:
+        """The counts of a batch."""
         missing = np.isnan(served.received)
         impossible = (served.received < self._low) | (served.received > self._high)
-        return Found(missing, impossible, (served.received != served.used) & ~missing & ~impossible)
-
-    def tally(self, served: Served, found: Found) -> dict[int, Tally]:
-        """Counts by day of New York (``date.toordinal``) on which the question was put."""
-        values = np.where(found.missing, self._typical, served.received)
+        clipped = (served.received != served.used) & ~missing & ~impossible
+        values = np.where(missing, self._typical, served.received)
         matrix = np.concatenate([values, served.scores[:, None]], axis=1)
-        hours = served.asked // HOUR
-        if hours[0] == hours[-1] and (hours == hours[0]).all():
-            return {self._day(int(hours[0])): self._count(matrix, found.missing, found.impossible)}
-        days = np.array([self._day(hour) for hour in hours.tolist()])
-        return {
-            int(day): self._count(matrix[rows], found.missing[rows], found.impossible[rows])
-            for day in np.unique(days)
-            for rows in [days == day]
-        }
+        tallies = {}
+        for day, rows in self._days(served.asked):
+            of_day = matrix[rows]
+            tallies[day] = Tally(
+                len(of_day),
+                self._reference.count(of_day),
+                np.count_nonzero(missing[rows], axis=0),
+                np.count_nonzero(impossible[rows], axis=0),
+            )
+        return Counted(tallies, np.count_nonzero(clipped, axis=0), self._stale(served.pairs))
 
-    def _count(self, matrix: NDArray[np.float32], missing: NDArray[np.bool_], impossible: NDArray[np.bool_]) -> Tally:
-        return Tally(len(matrix), self._reference.count(matrix), missing.sum(axis=0), impossible.sum(axis=0))
+    def _stale(self, pairs: Sequence[Pair]) -> NDArray[np.int64]:
+        counts = np.zeros(len(self._position), np.int64)
+        for names, times in Bag([answer.stale for _, answer in pairs]).items():
+            for name in names:
+                counts[self._position[name]] += times
+        return counts
+
+    def _days(self, asked: NDArray[np.int64]) -> list[tuple[int, slice | NDArray[np.bool_]]]:
+        """Each day that occurs, with its rows."""
+        hours = asked // HOUR
+        if (hours == hours[0]).all():
+            return [(self._day(int(hours[0])), slice(None))]
+        days = np.array([self._day(hour) for hour in hours.tolist()])
+        return [(int(day), days == day) for day in np.unique(days)]
 
     def _day(self, hour: int) -> int:
         """Time zones are slow and hours are few."""

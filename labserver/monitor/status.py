@@ -40,7 +40,7 @@ class Status:
     def served(self, served: Served) -> None:
         """Note a batch."""
         self._total += len(served.pairs)
-        self._warned += sum(answer.decision == "warn" for _, answer in served.pairs)
+        self._warned += served.warned
         self._last = served.received[-1].tolist()
         self._recent.extend(served.pairs[-RECENT:])
 
