@@ -84,7 +84,8 @@ class Limits:
             return np.maximum(thresholds.DRIFT_LEAST, thresholds.DRIFT_MARGIN * worst)
 
         month = np.nan_to_num(beyond(reference.worst_month), nan=thresholds.DRIFT_LEAST)
-        missing = np.maximum(thresholds.MISSING_LEAST, thresholds.MISSING_MARGIN * reference.usual_missing[:-1])
+        twice = thresholds.MISSING_MARGIN * reference.usual_missing[:-1]
+        missing = np.clip(twice, thresholds.MISSING_LEAST, thresholds.MISSING_MOST)
         return cls(beyond(reference.worst_day), month, missing)
 
 
