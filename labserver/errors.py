@@ -29,3 +29,7 @@ class Refused(LabError):
         self.field = field
         self.detail = detail
         self.allowed = allowed
+
+    def among(self, number: int) -> Refused:
+        """The same fault, of flight ``number`` of many."""
+        return Refused(f"flights.{number}.{self.field}", self.detail, self.allowed)

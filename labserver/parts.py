@@ -9,10 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from labserver.api.admission import Admission
 from labserver.features.catalogue import Catalogue
 from labserver.features.ranges import Completion, Ranges
 from labserver.model.bundle import Bundle
 from labserver.model.predictor import Predictor
+from labserver.monitor.drift import Detector
+from labserver.monitor.monitor import Monitor, Watched
 from labserver.service.decision import DecisionPolicy
 from labserver.service.prediction import Service
 from labserver.settings import Settings
@@ -59,6 +62,7 @@ class Parts:
 
     catalogue: Callable[[Settings], Catalogue]
     drain: Callable[[Settings], Drain]
+    admission: Callable[[Settings], Admission]
     horizon: Callable[[Context], Horizon]
     completion: Callable[[Context], Completion]
     ranges: Callable[[Context], Ranges]
@@ -68,6 +72,8 @@ class Parts:
     threads: Callable[[Settings], int | None]
     predictor: Callable[[Context, int | None], Predictor]
     inline: Callable[[Settings], bool]
+    drift: Callable[[Context], Detector]
+    monitor: Callable[[Watched], Monitor]
 
 
 def assemble(parts: Parts, settings: Settings) -> tuple[Context, Service]:

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     cost_false_alarm: Annotated[float, Field(gt=0)] = 1.0
     cost_missed_delay: Annotated[float, Field(gt=0)] = 3.0
     """Costs in any one unit: only their ratio matters."""
+    prediction_log_megabytes: Annotated[int, Field(ge=1)] = 256
+    """Size at which the oldest predictions are dropped from the log; about 4,000 predictions a megabyte."""
+    prediction_log_days: Annotated[float, Field(gt=0)] = 30.0
+    """Age at which they are, in days."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
 
     @property
@@ -74,6 +78,10 @@ class Settings(BaseSettings):
     @property
     def online_store(self) -> Path:
         return self.state / "online.db"
+
+    @property
+    def prediction_log(self) -> Path:
+        return self.state / "predictions.db"
 
     @property
     def outcomes(self) -> Path:

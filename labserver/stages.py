@@ -52,11 +52,17 @@ CHANGES = (
     Change(6, "loader", "labserver.model.bundle:load_bundle", "every byte is verified before anything is loaded"),
     Change(0, "threads", "labserver.naive.server:threads", "as many threads as the machine has cores"),
     Change(7, "threads", "labserver.shipped:threads", "as many threads as pay off"),
+    Change(0, "admission", "labserver.naive.server:admission", "everyone is let in, and everyone waits"),
+    Change(7, "admission", "labserver.api.admission:admission", "above the limit a request is refused at once"),
     Change(0, "predictor", "labserver.naive.loading:unpickle_per_request", "the model is unpickled for each request"),
     Change(6, "predictor", "labserver.naive.loading:unpickle_at_start", "loaded once; still a DataFrame for each row"),
     Change(8, "predictor", "labserver.shipped:predictor", "ONNX Runtime on one float32 row"),
     Change(0, "inline", "labserver.naive.server:inline", "each request goes through the framework and a thread pool"),
     Change(8, "inline", "labserver.shipped:inline", "each request is answered on the event loop"),
+    Change(0, "drift", "labserver.naive.watching:drift", "whatever comes in is taken for what training knew"),
+    Change(9, "drift", "labserver.shipped:drift", "days are compared with training; a fault is told from a season"),
+    Change(0, "monitor", "labserver.naive.watching:monitor", "nobody looks: 200 is all that is known of an answer"),
+    Change(9, "monitor", "labserver.shipped:monitor", "inputs, answers and outcomes are counted, logged and judged"),
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -13,7 +15,6 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
-from starlette.routing import Route
 
 from labserver import __version__
 from labserver.api import problems
@@ -21,7 +22,11 @@ from labserver.api.inline import InlinePrediction
 from labserver.api.lifecycle import Health
 from labserver.api.limits import Limits
 from labserver.api.logs import RequestLog
+from labserver.api.monitoring import expected_series, monitoring_routes
 from labserver.api.routes import description_routes, health_routes, outcome_routes, prediction_routes
+from labserver.monitor.metrics import HttpMetrics, new_registry
+from labserver.monitor.monitor import Watched
+from labserver.monitor.observed import ObservedService
 from labserver.monitor.outcomes import OutcomeStore
 from labserver.parts import Parts, assemble
 from labserver.settings import Settings
@@ -35,8 +40,14 @@ def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> Fas
     """
     context, service = assemble(parts, settings)
     outcomes = OutcomeStore(settings.outcomes)
-    health = Health()
+    admission = parts.admission(settings)
+    health = Health(admission)
+    registry = new_registry()
+    metrics = HttpMetrics(registry)
     manifest, catalogue = context.bundle.manifest, context.catalogue
+    monitor = parts.monitor(Watched(settings, context.bundle, catalogue, registry, outcomes, parts.drift(context)))
+    service = ObservedService(service, monitor)
+    versions = manifest["model_version"], catalogue.version
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -44,7 +55,12 @@ def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> Fas
         structlog.get_logger().info(
             "ready", stage=settings.lesson, bundle=manifest["bundle_hash"][:16], own_parts=list(own)
         )
+        monitor.start()
+        # What is loaded now stays until the end: a collection that walked it would make a request wait 20 ms.
+        gc.collect()
+        gc.freeze()
         yield
+        monitor.close()
         outcomes.close()
 
     app = FastAPI(
@@ -56,16 +72,23 @@ def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> Fas
         redoc_url=None,
     )
     problems.install(app)
-    if parts.inline(settings):
-        inline = InlinePrediction(service, manifest["model_version"], catalogue.version)
-        app.router.routes.insert(0, Route(inline.path, inline, methods=["POST"]))
-    app.include_router(prediction_routes(service, manifest["model_version"], catalogue.version))
-    app.include_router(outcome_routes(outcomes))
-    app.include_router(description_routes(catalogue, manifest, settings.lesson, list(own)))
-    app.include_router(health_routes(health))
+    routers = [
+        prediction_routes(service, *versions),
+        outcome_routes(outcomes),
+        description_routes(catalogue, manifest, settings.lesson, list(own)),
+        health_routes(health),
+        monitoring_routes(metrics, registry, monitor, manifest, settings.lesson, own),
+    ]
+    for router in routers:
+        app.include_router(router)
+    metrics.expect(expected_series(routers))
     _serve_docs(app)
-    app.add_middleware(Limits, settings=settings)
-    app.add_middleware(RequestLog, health=health)
+    # The last one added is the first that a request meets.
+    if parts.inline(settings):
+        app.add_middleware(InlinePrediction, service, *versions)
+    app.add_middleware(Limits, settings, admission, metrics)
+    chatty = settings.log_level in {"debug", "info"}
+    app.add_middleware(RequestLog, health, metrics, sys.stdout.buffer, chatty)
     return app
 
 

@@ -7,19 +7,23 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
+from labserver.api.admission import Admission
 from labserver.settings import Settings
 
 
 class Health:
     """Whether the service may be sent requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
         self.draining = False
 
     @property
     def reason(self) -> str | None:
         """Why not, or None if it may."""
-        return "draining: this service is about to stop" if self.draining else None
+        if self.draining:
+            return "draining: this service is about to stop"
+        return "overloaded: requests are being refused" if self._admission.overloaded else None
 
     def begin_drain(self) -> None:
         self.draining = True

@@ -1,4 +1,4 @@
-"""What a request may cost: who may ask, how much they may send, how long it may take. Pure ASGI."""
+"""What a request may cost: who may ask, how much they may send, how long it may take, how many at once. Pure ASGI."""
 
 from __future__ import annotations
 
@@ -7,46 +7,66 @@ import hmac
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from labserver.api.admission import Admission
+from labserver.api.deadlines import Deadlines
 from labserver.api.problems import Problem, problem_response
+from labserver.monitor.metrics import HttpMetrics
 from labserver.settings import Settings
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that need no key: those a supervisor asks."""
+VITAL = OPEN | {"/metrics"}
+"""Paths that are answered however busy the service is: whoever watches it must see that it is busy."""
+
+REASONS = {401: "unauthorised", 408: "timeout", 413: "too_large", 415: "not_json", 503: "overload"}
+"""Status to the reason that is counted."""
 
 
 class Limits:
-    """API key, content type, body size and time, in front of every route."""
+    """API key, content type, body size, time and number of requests, in front of every route."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, admission: Admission, metrics: HttpMetrics) -> None:
         self._app = app
         self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
         self._max_body = settings.max_body_bytes
-        self._seconds = settings.request_timeout_seconds
+        self._deadlines = Deadlines(settings.request_timeout_seconds)
+        self._admission = admission
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
-
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         try:
             self._check(scope)
-            async with asyncio.timeout(self._seconds):
-                await self._app(scope, self._bounded(receive), watched_send)
+            if scope["path"] in VITAL:
+                await self._app(scope, receive, send)
+            elif self._admission.enter():
+                try:
+                    await self._timed(scope, receive, send)
+                finally:
+                    self._admission.leave()
+            else:
+                raise Problem(503, "Too many requests at once. Try again.", headers={"Retry-After": "1"})
         except Problem as problem:
-            if started:
+            if scope.get("answering"):
                 raise
+            self._metrics.rejected(REASONS[problem.status_code])
             await problem_response(problem, scope.get("request_id"))(scope, receive, send)
-        except TimeoutError:
-            if started:
+
+    async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  (an ASGI server runs each request in a task)
+        self._deadlines.begin(task)
+        try:
+            await self._app(scope, self._bounded(receive), send)
+        except asyncio.CancelledError:
+            if not self._deadlines.expired(task):
                 raise
-            late = Problem(408, f"The request took longer than {self._seconds:g} s.", headers={"Connection": "close"})
-            await problem_response(late, scope.get("request_id"))(scope, receive, send)
+            late = f"The request took longer than {self._deadlines.seconds:g} s."
+            raise Problem(408, late, headers={"Connection": "close"}) from None
+        finally:
+            self._deadlines.end(task)
 
     def _check(self, scope: Scope) -> None:
         length = content_type = key = b""

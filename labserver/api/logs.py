@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+import secrets
 import sys
 import time
-import uuid
-from typing import Any
+from datetime import UTC, datetime
+from itertools import count
+from typing import BinaryIO
 
 import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labserver.api.lifecycle import Health
+from labserver.monitor.metrics import HttpMetrics
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -58,25 +62,37 @@ def configure(level: str) -> None:
 
 
 class RequestLog:
-    """Gives each request an id, returns it as ``X-Request-ID``, and writes one line when the answer is out."""
+    """Gives each request an id, returns it as ``X-Request-ID``, and writes and counts one line a request.
 
-    def __init__(self, app: ASGIApp, health: Health) -> None:
+    Lines are gathered and written a few times a second: a write for each would cost more than the prediction.
+    """
+
+    FLUSH_SECONDS = 0.1
+
+    def __init__(self, app: ASGIApp, health: Health, metrics: HttpMetrics, stream: BinaryIO, enabled: bool) -> None:
         self._app = app
         self._health = health
-        self._log: Any = structlog.get_logger().bind()
+        self._metrics = metrics
+        self._stream = stream
+        self._enabled = enabled
+        self._lines: list[bytes] = []
+        self._prefix = secrets.token_hex(8)
+        self._numbers = count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            self.flush()
             return
         started = time.perf_counter()
-        request_id = _request_id(scope)
-        scope["request_id"] = request_id
+        self._metrics.started()
+        request_id = scope["request_id"] = self._request_id(scope)
         status = 0
 
         async def tagged_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
+                scope["answering"] = True
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
                 headers.append((b"x-request-id", request_id.encode()))
@@ -87,19 +103,35 @@ class RequestLog:
         try:
             await self._app(scope, receive, tagged_send)
         finally:
-            route = scope.get("route")
-            self._log.info(
-                "request",
-                request_id=request_id,
-                method=scope["method"],
-                route=getattr(route, "path", None) or "unmatched",
-                status=status,
-                ms=round((time.perf_counter() - started) * 1e3, 3),
-            )
+            seconds = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path", None) or "unmatched"
+            self._metrics.finished(route, scope["method"], status, seconds)
+            if self._enabled:
+                self._write(request_id, scope["method"], route, status, seconds)
 
+    def flush(self) -> None:
+        """Write what is gathered."""
+        lines, self._lines = self._lines, []
+        self._stream.write(b"".join(lines))
+        self._stream.flush()
 
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            return str(value.decode())
-    return uuid.uuid4().hex
+    def _write(self, request_id: str, method: str, route: str, status: int, seconds: float) -> None:
+        line = {
+            "event": "request",
+            "level": "info",
+            "timestamp": datetime.now(UTC),
+            "request_id": request_id,
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1e3, 3),
+        }
+        self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+        if len(self._lines) == 1:
+            asyncio.get_running_loop().call_later(self.FLUSH_SECONDS, self.flush)
+
+    def _request_id(self, scope: Scope) -> str:
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+                return str(value.decode())
+        return f"{self._prefix}{next(self._numbers):016x}"

@@ -68,49 +68,45 @@ def from_validation(errors: Sequence[Any]) -> Problem:
     return Problem(422, f"{listed[0]['field']}: {listed[0]['detail']}", listed)
 
 
+def to_problem(error: Exception) -> Problem:
+    """What a client is told of an error."""
+    match error:
+        case Problem():
+            return error
+        case HTTPException():
+            return Problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+        case RequestValidationError():
+            return from_validation(error.errors())
+        case ValidationError():
+            return from_validation(error.errors(include_input=False, include_url=False))
+        case Refused():
+            listed = [{"field": error.field, "detail": error.detail, "allowed": error.allowed}]
+            return Problem(422, f"{error.field}: {error.detail}", listed)
+        case ClientDisconnect():
+            return Problem(400, "The body did not arrive.")
+        case StoreUnavailable():
+            return Problem(503, "The online store does not answer. Try again.", headers={"Retry-After": "1"})
+    return Problem(500, "The service made a mistake. The request id finds it in the log.")
+
+
+def answer_to(error: Exception, request_id: str | None) -> JSONResponse:
+    """The document for an error; what is our own fault is logged."""
+    problem = to_problem(error)
+    if isinstance(error, StoreUnavailable):
+        structlog.get_logger().error("store_unavailable", detail=str(error))
+    elif problem.status_code == 500:
+        structlog.get_logger().error("fault", request_id=request_id, kind=type(error).__name__, exc_info=error)
+    return problem_response(problem, request_id)
+
+
+KINDS = (HTTPException, RequestValidationError, ValidationError, Refused, ClientDisconnect, StoreUnavailable, Exception)
+
+
 def install(app: FastAPI) -> None:
     """Answer every error with a problem document."""
 
-    def answer(request: Request, problem: Problem) -> JSONResponse:
-        return problem_response(problem, request.scope.get("request_id"))
+    async def handle(request: Request, error: Exception) -> JSONResponse:
+        return answer_to(error, request.scope.get("request_id"))
 
-    @app.exception_handler(Problem)
-    async def known(request: Request, error: Problem) -> JSONResponse:
-        return answer(request, error)
-
-    @app.exception_handler(HTTPException)
-    async def framework(request: Request, error: HTTPException) -> JSONResponse:
-        headers = dict(error.headers) if error.headers else None
-        return answer(request, Problem(error.status_code, str(error.detail), headers=headers))
-
-    @app.exception_handler(RequestValidationError)
-    async def request_validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        return answer(request, from_validation(error.errors()))
-
-    @app.exception_handler(ValidationError)
-    async def body_validation(request: Request, error: ValidationError) -> JSONResponse:
-        return answer(request, from_validation(error.errors(include_input=False, include_url=False)))
-
-    @app.exception_handler(Refused)
-    async def refused(request: Request, error: Refused) -> JSONResponse:
-        listed = [{"field": error.field, "detail": error.detail, "allowed": error.allowed}]
-        return answer(request, Problem(422, f"{error.field}: {error.detail}", listed))
-
-    @app.exception_handler(ClientDisconnect)
-    async def hung_up(request: Request, error: ClientDisconnect) -> JSONResponse:
-        return answer(request, Problem(400, "The body did not arrive."))
-
-    @app.exception_handler(StoreUnavailable)
-    async def unavailable(request: Request, error: StoreUnavailable) -> JSONResponse:
-        structlog.get_logger().error("store_unavailable", detail=str(error))
-        return answer(
-            request,
-            Problem(503, "The online store does not answer. Try again.", headers={"Retry-After": "1"}),
-        )
-
-    @app.exception_handler(Exception)
-    async def fault(request: Request, error: Exception) -> JSONResponse:
-        structlog.get_logger().error(
-            "fault", request_id=request.scope.get("request_id"), kind=type(error).__name__, exc_info=error
-        )
-        return answer(request, Problem(500, "The service made a mistake. The request id finds it in the log."))
+    for kind in KINDS:
+        app.add_exception_handler(kind, handle)

@@ -28,7 +28,7 @@ from labserver.api.schemas import (
 from labserver.api.schemas import Health as HealthShown
 from labserver.features.catalogue import Catalogue
 from labserver.monitor.outcomes import Outcome, OutcomeConflict, OutcomeStore
-from labserver.service.prediction import Service
+from labserver.service.prediction import Service, together
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"description": "Not JSON"},
@@ -53,7 +53,7 @@ def prediction_routes(service: Service, model_version: str, features_version: st
     @router.post("/predictions/batch")
     def predict_batch(batch: BatchRequest) -> BatchResponse:
         """The same for up to 1,000 flights, in order."""
-        answers = service.predict_many([flight.to_flight() for flight in batch.flights])
+        answers = together(service.predict_each([flight.to_flight() for flight in batch.flights]))
         return BatchResponse.model_construct(
             predictions=[PredictionResponse.of(answer, model_version, features_version) for answer in answers]
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -71,6 +72,15 @@ class Feed:
                     FROM history.{group.name} WHERE known_at > $after AND known_at <= $until ORDER BY known_at""",
                 {"after": after, "until": until},
             ).fetchall()
+
+    def alter(self, feature: str, change: Callable[[float], float | None]) -> None:
+        """Change a stored feature in every row that is still to be published; missing values stay missing."""
+        [group] = [group for group in self._groups if feature in group.columns]
+        place = len(group.entity) + 1 + group.columns.index(feature)
+        self._rows[group.name] = [
+            row if row[place] is None else (*row[:place], change(row[place]), *row[place + 1 :])  # type: ignore[arg-type]
+            for row in self._rows[group.name]
+        ]
 
     def publish(self, store: sqlite3.Connection, until: datetime) -> None:
         """Write everything known since the last call and not after ``until``; move the clock there."""

@@ -49,6 +49,8 @@ class CatalogueRanges:
 
     def apply(self, matrix: NDArray[np.float32]) -> None:
         """Impossible values become missing (or are clipped, where the catalogue says so); unseen ones are clipped."""
+        if ((matrix >= self._seen_low) & (matrix <= self._seen_high)).all():
+            return  # as it is for most requests; a missing value is not inside
         impossible = (matrix < self._low) | (matrix > self._high)
         impossible &= ~self._clip_impossible
         matrix[impossible] = np.nan
@@ -94,9 +96,9 @@ class TypicalValues:
                 f"A feature matrix must be float32 of shape (rows, {len(self._typical)}); "
                 f"this one is {matrix.dtype} of shape {matrix.shape}."
             )
-        gaps = np.isnan(matrix)
-        if gaps.any():
-            np.copyto(matrix, self._typical, where=gaps)
+        if np.isfinite(matrix).all():
+            return
+        np.copyto(matrix, self._typical, where=np.isnan(matrix))
         if not np.isfinite(matrix).all():
             columns = np.flatnonzero(~np.isfinite(matrix).all(axis=0))
             raise LabError(f"Not finite: {', '.join(self._names[i] for i in columns)}.")

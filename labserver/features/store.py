@@ -47,8 +47,9 @@ class OnlineStore:
         """
         self._path = path
         self._db = connect(path, catalogue)
-        self._query = _lookup(catalogue)
-        self._groups = len(catalogue.stored)
+        self._stored = catalogue.stored
+        self._queries: dict[int, str] = {}
+        self._clock = (0, from_microseconds(0))
 
     def lookup(self, flight: Flight) -> Lookup:
         """The latest values for the flight's route, plane, carrier and airport.
@@ -56,11 +57,24 @@ class OnlineStore:
         Raises:
             StoreUnavailable: if SQLite cannot answer now.
         """
+        return self.lookup_many([flight])[0]
+
+    def lookup_many(self, flights: Sequence[Flight]) -> list[Lookup]:
+        """The same for many flights, in order, all as of one moment: one statement reads one state of the store.
+
+        Raises:
+            StoreUnavailable: if SQLite cannot answer now.
+        """
+        query = self._queries.get(len(flights))
+        if query is None:
+            query = self._queries[len(flights)] = _lookup(self._stored, len(flights))
+        entities = [value for f in flights for value in (f.origin, f.dest, f.carrier, f.tailnum)]
         try:
-            row = self._db.execute(self._query, (flight.origin, flight.dest, flight.carrier, flight.tailnum)).fetchone()
+            rows = self._db.execute(query, entities).fetchall()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"The online store does not answer: {error}.") from None
-        return Lookup(from_microseconds(row[0]), row[1 + self._groups :], row[1 : 1 + self._groups])
+        groups = len(self._stored)
+        return [Lookup(self._clock_of(row[0]), row[1 + groups :], row[1 : 1 + groups]) for row in rows]
 
     def clock(self) -> datetime:
         """The moment up to which the store is complete.
@@ -73,17 +87,26 @@ class OnlineStore:
     def close(self) -> None:
         self._db.close()
 
+    def _clock_of(self, moment: int) -> datetime:
+        if self._clock[0] != moment:  # the clock moves seldom, and a datetime is dear to make
+            self._clock = (moment, from_microseconds(moment))
+        return self._clock[1]
 
-def _lookup(catalogue: Catalogue) -> str:
-    """One SELECT over all groups, with a left join each."""
-    known = ", ".join(f"{group.name}.known_at" for group in catalogue.stored)
-    columns = ", ".join(f"{group.name}.{column}" for group in catalogue.stored for column in group.columns)
+
+def _lookup(stored: tuple[Group, ...], flights: int) -> str:
+    """One SELECT for so many flights, with a left join for each group.
+
+    The joins keep the order of the flights: SQLite never reorders tables around a CROSS or a LEFT JOIN.
+    """
+    known = ", ".join(f"{group.name}.known_at" for group in stored)
+    columns = ", ".join(f"{group.name}.{column}" for group in stored for column in group.columns)
+    number = {name: f"q.column{i}" for i, name in enumerate(("origin", "dest", "carrier", "tailnum"), start=1)}
     joins = " ".join(
-        f"LEFT JOIN {group.name} ON " + " AND ".join(f"{group.name}.{column} = q.{column}" for column in group.entity)
-        for group in catalogue.stored
+        f"LEFT JOIN {group.name} ON " + " AND ".join(f"{group.name}.{name} = {number[name]}" for name in group.entity)
+        for group in stored
     )
-    return f"""SELECT clock.moment, {known}, {columns}
-        FROM (SELECT ?1 AS origin, ?2 AS dest, ?3 AS carrier, ?4 AS tailnum) AS q CROSS JOIN clock {joins}"""
+    asked = ", ".join(["(?, ?, ?, ?)"] * flights)
+    return f"SELECT clock.moment, {known}, {columns} FROM (VALUES {asked}) AS q CROSS JOIN clock {joins}"
 
 
 def connect(path: Path, catalogue: Catalogue) -> sqlite3.Connection:

@@ -21,6 +21,22 @@ def drain(settings: Settings) -> CutOff:
     return CutOff()
 
 
+class Everyone:
+    """Before lesson 7: whoever comes is let in, until nobody is answered in time."""
+
+    overloaded = False
+
+    def enter(self) -> bool:
+        return True
+
+    def leave(self) -> None:
+        return
+
+
+def admission(settings: Settings) -> Everyone:
+    return Everyone()
+
+
 def threads(settings: Settings) -> int | None:
     """Before lesson 7: the libraries decide, and each takes every core."""
     return None

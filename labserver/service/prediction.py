@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labserver.errors import Refused
 from labserver.features.catalogue import Catalogue
-from labserver.features.flight import LEAD_TIME, NEW_YORK, Flight, from_microseconds, microseconds
+from labserver.features.flight import NEW_YORK, Flight, from_microseconds, microseconds
 from labserver.features.ranges import Adjustment, Completion, Ranges, adjustments
 from labserver.features.store import Lookup
 from labserver.model.predictor import Predictor
 from labserver.service.decision import Decision, DecisionPolicy
+from labserver.service.schedule import Vocabulary, check_times
 
 HOUR = 3.6e9  # microseconds
 
@@ -56,11 +57,26 @@ class Answer:
     stale: tuple[str, ...]
 
 
+Cells = tuple[float | None, ...]
+
+
+class Received(NamedTuple):
+    """What came in for one flight: one cell a feature, None where nothing is known."""
+
+    flight: Flight
+    as_of: datetime
+    known: Lookup
+    cells: Cells
+
+
 class Values(Protocol):
     """Lesson 5. Where precomputed feature values come from."""
 
     def lookup(self, flight: Flight) -> Lookup:
         """The latest known values for a flight's entities."""
+
+    def lookup_many(self, flights: Sequence[Flight]) -> list[Lookup]:
+        """The same for many flights, as of one moment."""
 
     def clock(self) -> datetime:
         """The moment up to which values are complete."""
@@ -75,8 +91,8 @@ class Service(Protocol):
     def predict(self, flight: Flight) -> Answer:
         """One prediction. Raises ``Refused``."""
 
-    def predict_many(self, flights: Sequence[Flight]) -> list[Answer]:
-        """Predictions, in order. Raises ``Refused`` for the first flight at fault."""
+    def predict_each(self, flights: Sequence[Flight]) -> list[Answer | Refused]:
+        """For each flight, in order, its prediction, or why it is refused."""
 
     def explain(self, vector: Vector) -> list[dict[str, Any]]:
         """For each feature its value, origin, age and what was done to it."""
@@ -102,15 +118,11 @@ class PredictionService:
         self._completion = completion
         self._predictor = predictor
         self._decision = decision
+        self._ids = Ids()
         self._position = {name: i for i, name in enumerate(catalogue.names)}
-        self._requested = [(self._position[f.name], f.request) for f in catalogue.features if f.request]
-        self._stored = [self._position[name] for group in catalogue.stored for name in group.columns]
-        self._ages = [
-            (self._position[feature.name], number)
-            for number, group in enumerate(catalogue.stored)
-            for feature in group.features
-            if feature.age
-        ]
+        self._requested = [feature.request for feature in catalogue.features if feature.request]
+        self._aged = [n for n, group in enumerate(catalogue.stored) for feature in group.features if feature.age]
+        self._in_order = itemgetter(*_catalogue_order(catalogue))
         self._fresh = [
             (number, group.freshness.total_seconds() * 1e6, group.columns)
             for number, group in enumerate(catalogue.stored)
@@ -118,43 +130,25 @@ class PredictionService:
         ]
 
     def vector(self, flight: Flight) -> Vector:
-        """See :class:`Service`. One preallocated float32 row; the same numbers as the point-in-time join."""
-        self._vocabulary.check(flight)
-        known = self._values.lookup(flight)
-        as_of = check_times(flight, known.clock, self._vocabulary.last_departure)
-        row = np.empty((1, len(self._position)), np.float32)
-        cells = row[0]
-        local = flight.scheduled_departure.astimezone(NEW_YORK)
-        minute, weekday = local.hour * 60 + local.minute, local.isoweekday()
-        for position, definition in self._requested:
-            cells[position] = definition(minute, weekday)  # type: ignore[arg-type]
-        cells[self._stored] = np.array(known.values, np.float64)  # None becomes NaN
-        asked = microseconds(as_of)
-        for position, number in self._ages:
-            moment = known.known_at[number]
-            cells[position] = np.nan if moment is None else (asked - moment) / HOUR
-        for name, value in flight.overrides.items():
-            self._override(cells, name, value)
-        received = cells.copy()
-        self._ranges.apply(row)
-        self._completion.apply(row)
-        return Vector(as_of, known.clock, row, received, known.known_at, frozenset(flight.overrides))
+        """See :class:`Service`. One float32 row; the same numbers as the point-in-time join."""
+        return self._vectors([self._received(flight, self._values.lookup(flight))])[0]
 
     def predict(self, flight: Flight) -> Answer:
         """See :class:`Service`."""
         vector = self.vector(flight)
         return self._answer(vector, float(self._predictor.probabilities(vector.values)[0]))
 
-    def predict_many(self, flights: Sequence[Flight]) -> list[Answer]:
-        """See :class:`Service`. One call of the model for all."""
-        if not flights:
-            return []
-        vectors = []
-        for number, flight in enumerate(flights):
-            with naming(number):
-                vectors.append(self.vector(flight))
-        probabilities = self.predict_matrix(np.concatenate([vector.values for vector in vectors]))
-        return [self._answer(v, p) for v, p in zip(vectors, probabilities.tolist(), strict=True)]
+    def predict_each(self, flights: Sequence[Flight]) -> list[Answer | Refused]:
+        """See :class:`Service`. One state of the store and one call of the model for all."""
+        results: list[Received | Refused] = []
+        for flight, known in zip(flights, self._values.lookup_many(flights) if flights else (), strict=True):
+            try:
+                results.append(self._received(flight, known))
+            except Refused as error:
+                results.append(error)
+        vectors = self._vectors([one for one in results if isinstance(one, Received)])
+        answers = iter(self._answers(vectors))
+        return [one if isinstance(one, Refused) else next(answers) for one in results]
 
     def predict_matrix(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities for features of shape (rows, features) that are in range and complete; shape (rows,)."""
@@ -171,40 +165,62 @@ class PredictionService:
 
     def explain(self, vector: Vector) -> list[dict[str, Any]]:
         """See :class:`Service`."""
-        adjusted = {a.feature: a for a in adjustments(self.catalogue, vector.received, vector.values[0])}
-        group_number = {group.name: number for number, group in enumerate(self.catalogue.stored)}
-        asked = microseconds(vector.as_of)
-        shown = []
-        for name, value in zip(self.catalogue.names, vector.values[0].tolist(), strict=True):
-            group = self.catalogue.group_of[name]
-            known = vector.known_at[group_number[group.name]] if group.name in group_number else None
-            origin = "override" if name in vector.overridden else group.name
-            stored = known is not None and name not in vector.overridden
-            shown.append(
-                {
-                    "name": name,
-                    "value": value,
-                    "unit": self.catalogue[name].unit,
-                    "origin": origin,
-                    "known_at": from_microseconds(known) if known is not None and stored else None,
-                    "age_seconds": (asked - known) / 1e6 if known is not None and stored else None,
-                    "adjusted": adjusted[name].action if name in adjusted else None,
-                }
-            )
-        return shown
+        return explain(self.catalogue, vector)
 
-    def _override(self, cells: NDArray[np.float32], name: str, value: float) -> None:
-        if name not in self._position:
-            raise Refused(f"overrides.{name}", "there is no such feature", ", ".join(self.catalogue.names))
-        self._ranges.check_override(name, value)
-        cells[self._position[name]] = value
+    def _received(self, flight: Flight, known: Lookup) -> Received:
+        """Everything that is known of a flight, in catalogue order, as it came."""
+        self._vocabulary.check(flight)
+        as_of = check_times(flight, known.clock, self._vocabulary.last_departure)
+        asked = microseconds(as_of)
+        local = flight.scheduled_departure.astimezone(NEW_YORK)
+        minute, weekday = local.hour * 60 + local.minute, local.isoweekday()
+        requested = [definition(minute, weekday) for definition in self._requested]  # type: ignore[arg-type]
+        ages = [None if (moment := known.known_at[n]) is None else (asked - moment) / HOUR for n in self._aged]
+        cells = self._in_order((*requested, *known.values, *ages))
+        if flight.overrides:
+            cells = self._overridden(cells, flight.overrides)
+        return Received(flight, as_of, known, cells)
+
+    def _vectors(self, received: Sequence[Received]) -> list[Vector]:
+        """Ranges and completion for all flights at once: a call of NumPy costs the same for one row and for many."""
+        if not received:
+            return []
+        came = np.array([one.cells for one in received], np.float32)  # None becomes NaN
+        used = came.copy()
+        self.prepare(used)
+        return [
+            Vector(
+                one.as_of,
+                one.known.clock,
+                used[i : i + 1],
+                came[i],
+                one.known.known_at,
+                frozenset(one.flight.overrides),
+            )
+            for i, one in enumerate(received)
+        ]
+
+    def _overridden(self, cells: Cells, overrides: Mapping[str, float]) -> Cells:
+        changed = list(cells)
+        for name, value in overrides.items():
+            if name not in self._position:
+                raise Refused(f"overrides.{name}", "there is no such feature", ", ".join(self.catalogue.names))
+            self._ranges.check_override(name, value)
+            changed[self._position[name]] = value
+        return tuple(changed)
+
+    def _answers(self, vectors: Sequence[Vector]) -> list[Answer]:
+        if not vectors:
+            return []
+        probabilities = self.predict_matrix(np.concatenate([vector.values for vector in vectors]))
+        return [self._answer(v, p) for v, p in zip(vectors, probabilities.tolist(), strict=True)]
 
     def _answer(self, vector: Vector, probability: float) -> Answer:
         adjusted: tuple[Adjustment, ...] = ()
-        if not np.array_equal(vector.received, vector.values[0]):
+        if vector.received.tobytes() != vector.values.tobytes():
             adjusted = adjustments(self.catalogue, vector.received, vector.values[0])
         return Answer(
-            id=uuid.uuid4().hex,
+            id=self._ids.draw(),
             vector=vector,
             probability=probability,
             decision=self._decision.decide(probability),
@@ -218,60 +234,70 @@ class PredictionService:
         for number, limit, columns in self._fresh:
             moment = vector.known_at[number]
             if moment is not None and asked - moment > limit:
-                stale.extend(name for name in columns if name not in vector.overridden)
-        return tuple(stale)
+                stale += columns
+        return tuple(name for name in stale if name not in vector.overridden) if vector.overridden else tuple(stale)
 
 
-@contextmanager
-def naming(number: int) -> Iterator[None]:
-    """Say which of many flights was refused."""
-    try:
-        yield
-    except Refused as error:
-        raise Refused(f"flights.{number}.{error.field}", error.detail, error.allowed) from None
+def explain(catalogue: Catalogue, vector: Vector) -> list[dict[str, Any]]:
+    """For each feature its value, origin, age and what was done to it."""
+    adjusted = {a.feature: a for a in adjustments(catalogue, vector.received, vector.values[0])}
+    group_number = {group.name: number for number, group in enumerate(catalogue.stored)}
+    asked = microseconds(vector.as_of)
+    shown = []
+    for name, value in zip(catalogue.names, vector.values[0].tolist(), strict=True):
+        group = catalogue.group_of[name]
+        known = vector.known_at[group_number[group.name]] if group.name in group_number else None
+        origin = "override" if name in vector.overridden else group.name
+        stored = known is not None and name not in vector.overridden
+        shown.append(
+            {
+                "name": name,
+                "value": value,
+                "unit": catalogue[name].unit,
+                "origin": origin,
+                "known_at": from_microseconds(known) if known is not None and stored else None,
+                "age_seconds": (asked - known) / 1e6 if known is not None and stored else None,
+                "adjusted": adjusted[name].action if name in adjusted else None,
+            }
+        )
+    return shown
 
 
-class Vocabulary:
-    """The codes that requests may use: those of the published schedule."""
-
-    def __init__(self, vocabulary: Mapping[str, Any]) -> None:
-        self._carriers = frozenset(vocabulary["carrier"])
-        self._routes = {origin: frozenset(dests) for origin, dests in vocabulary["routes"].items()}
-        self.last_departure = from_microseconds(vocabulary["last_departure_microseconds"])
-
-    def check(self, flight: Flight) -> None:
-        """Raise ``Refused`` for a code that the schedule does not have."""
-        if flight.carrier not in self._carriers:
-            raise Refused("carrier", f"{flight.carrier} is not a carrier we know", sorted(self._carriers))
-        if flight.origin not in self._routes:
-            raise Refused("origin", f"{flight.origin} is not an origin we know", sorted(self._routes))
-        if flight.dest not in self._routes[flight.origin]:
-            raise Refused(
-                "dest",
-                f"{flight.dest} is not served from {flight.origin}",
-                sorted(self._routes[flight.origin]),
-            )
-
-
-def check_times(flight: Flight, clock: datetime, last_departure: datetime) -> datetime:
-    """The moment to answer for.
+def together(results: Sequence[Answer | Refused]) -> list[Answer]:
+    """All answers, or the first refusal, which then names the flight's place.
 
     Raises:
-        Refused: for a departure outside the schedule, or an ``as_of`` before the clock (the store already knows
-            what happened since) or after the departure.
+        Refused: if any flight was refused.
     """
-    if not clock < flight.scheduled_departure <= last_departure:
-        raise Refused(
-            "scheduled_departure",
-            f"{flight.scheduled_departure.isoformat()} is outside the schedule",
-            f"after {clock.isoformat()} (the clock) and up to {last_departure.isoformat()}",
-        )
-    as_of = flight.asked_at(clock)
-    if not clock <= as_of <= flight.scheduled_departure:
-        raise Refused(
-            "as_of",
-            f"{as_of.isoformat()} cannot be answered",
-            f"{clock.isoformat()} (the clock) to the scheduled departure; left out, it is "
-            f"{LEAD_TIME.seconds // 3600} hours before departure",
-        )
-    return as_of
+    answers: list[Answer] = []
+    for number, result in enumerate(results):
+        if isinstance(result, Refused):
+            raise result.among(number)
+        answers.append(result)
+    return answers
+
+
+class Ids:
+    """Random ids of 32 hex digits, drawn many at a time: asking the kernel for each takes longer."""
+
+    BLOCK = 256
+
+    def __init__(self) -> None:
+        self._drawn: list[str] = []
+
+    def draw(self) -> str:
+        """An id that nobody can guess: whoever knows it may tell what became of the flight."""
+        try:
+            return self._drawn.pop()
+        except IndexError:
+            digits = secrets.token_hex(16 * self.BLOCK)
+            self._drawn += [digits[i : i + 32] for i in range(0, len(digits), 32)]
+            return self._drawn.pop()
+
+
+def _catalogue_order(catalogue: Catalogue) -> list[int]:
+    """Where each feature stands among the values of the request, those of the store and the ages, in this order."""
+    gathered = [feature.name for feature in catalogue.features if feature.request]
+    gathered += [column for group in catalogue.stored for column in group.columns]
+    gathered += [feature.name for feature in catalogue.features if feature.age]
+    return [gathered.index(name) for name in catalogue.names]

@@ -14,7 +14,7 @@ from labserver.errors import Refused
 from labserver.features.flight import Flight
 from labserver.model.bundle import Bundle
 from labserver.parts import assemble
-from labserver.service.prediction import Answer, Service
+from labserver.service.prediction import Answer, Service, together
 from labserver.settings import Settings
 from labserver.stages import stage
 
@@ -59,7 +59,7 @@ def test_an_unknown_code_is_refused_with_the_field_and_the_known_ones(
     service: Service, change: dict[str, str], field: str, contains: str
 ) -> None:
     def in_a_batch(flight: Flight) -> object:
-        return service.predict_many([FLIGHT, flight])
+        return together(service.predict_each([FLIGHT, flight]))
 
     for ask, place in ((service.predict, ""), (service.vector, ""), (in_a_batch, "flights.1.")):
         with pytest.raises(Refused) as caught:
@@ -212,19 +212,19 @@ def many() -> list[Flight]:
 
 
 def test_many_predictions_at_once_equal_one_by_one_in_order(service: Service) -> None:
-    at_once = [same(answer) for answer in service.predict_many(many())]
+    at_once = [same(answer) for answer in together(service.predict_each(many()))]
     assert at_once == [same(service.predict(flight)) for flight in many()]
     assert len({answer.probability for answer in at_once}) > 20
 
 
 def test_many_answers_have_different_ids_and_none_are_none(service: Service) -> None:
-    assert len({answer.id for answer in service.predict_many(many())}) == len(many())
-    assert service.predict_many([]) == []
+    assert len({answer.id for answer in together(service.predict_each(many()))}) == len(many())
+    assert service.predict_each([]) == []
 
 
 def test_a_refused_flight_refuses_the_whole_batch(service: Service) -> None:
     with pytest.raises(Refused, match=r"^flights\.1\.carrier: ZZ"):
-        service.predict_many([FLIGHT, replace(FLIGHT, carrier="ZZ"), replace(FLIGHT, origin="ZZZ")])
+        together(service.predict_each([FLIGHT, replace(FLIGHT, carrier="ZZ"), replace(FLIGHT, origin="ZZZ")]))
 
 
 @pytest.mark.parametrize("part", ["values", "received"])

@@ -4,7 +4,7 @@ import { element, svg, write } from "./elements.js";
 import { measure, percent, quantity, timeOfDay } from "./format.js";
 
 const MINUTES = 5, HEIGHT = 150;
-const INK = "#1b1f23", GRID = "#d9dde1", BLUE = "#0b4f96", ORANGE = "#b04300";
+const INK = "#1b1f23", GRID = "#d9dde1", BLUE = "#0b4f96", ORANGE = "#8a3400";
 const FONT = "12px system-ui, sans-serif";
 const STYLES = [{ stroke: BLUE, width: 2 }, { stroke: ORANGE, width: 2, dash: [6, 3] }];
 
