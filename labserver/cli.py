@@ -84,14 +84,21 @@ def replay(
     days: Annotated[int, typer.Option(min=1, max=365, help="How many days.")] = 1,
     speed: Annotated[float, typer.Option(min=0, help="Simulated seconds a second; 0 is as fast as it goes.")] = 0,
     outcomes: Annotated[bool, typer.Option(help="Send outcomes when flights land.")] = True,
+    sample: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of flights whose vector is compared with training's.")
+    ] = 1.0,
+    incident: Annotated[str | None, typer.Option(help="Publish a mistake, such as visibility-km.")] = None,
     url: Annotated[str | None, typer.Option(help="The live service. It must use the same LABSERVER_HOME.")] = None,
 ) -> None:
     """Send real flights through the live service in time order, and compare each vector with training's."""
+    from labserver.incidents import incident as named
     from labserver.replay import replay as run
 
     first = _day(start)
     chosen = settings()
-    summary = run(chosen, url or f"http://127.0.0.1:{chosen.port}", first, days, speed, outcomes, console)
+    mistake = named(incident) if incident else None
+    address = url or f"http://127.0.0.1:{chosen.port}"
+    summary = run(chosen, address, first, days, speed, outcomes, console, sample=sample, incident=mistake)
     console.print(summary.text())
     if summary.mismatches:
         raise typer.Exit(1)

@@ -1,7 +1,8 @@
 """Real flights through the live service in time order, each served vector compared with the training one.
 
 Replay plays the rest of the world. It moves the clock: whatever batches and streams would have published by then is
-written to the service's online store. Then it asks, and when a flight lands it tells the outcome.
+written to the service's online store. Then it asks, and when a flight lands it tells the outcome. It can also play an
+upstream team that makes a mistake (``labserver.incidents``).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from labserver.features.join import point_in_time
 from labserver.features.materialise import Feed, set_clock
 from labserver.features.ranges import CatalogueRanges, TypicalValues
 from labserver.features.store import connect
+from labserver.incidents import Incident
 from labserver.model.bundle import load_bundle
 from labserver.settings import Settings
 from labserver.sources.warehouse import open_warehouse
@@ -44,12 +46,17 @@ PERIOD = """SELECT flight_id AS row, carrier, flight, origin, dest, tailnum, sch
     FROM flights WHERE day >= '{first}' AND day < '{last}'"""
 
 
+CONNECTIONS = 16
+
+
 @dataclass
 class Summary:
-    """What came back."""
+    """What came back. ``altered`` names the feature that an incident changed: it is left out of the comparison."""
 
     flights: int = 0
+    compared: int = 0
     mismatches: int = 0
+    altered: str | None = None
     first_mismatch: str = ""
     outcomes: int = 0
     warned: int = 0
@@ -62,8 +69,12 @@ class Summary:
         lines = [
             f"{self.flights:,} flights replayed in {self.seconds:.1f} s ({rate:,.0f} flights/s), "
             f"{self.outcomes:,} outcomes acknowledged, {self.warned:,} warnings.",
-            f"Parity: {self.mismatches:,} of {self.flights:,} served vectors differ from the training vectors.",
+            f"Parity: {self.mismatches:,} of {self.compared:,} served vectors differ from the training vectors."
+            if self.compared
+            else "Parity was not looked at.",
         ]
+        if self.altered:
+            lines.append(f"{self.altered} was published wrongly on purpose, and is not part of that comparison.")
         if self.first_mismatch:
             lines.append(f"The first: {self.first_mismatch}")
         return "\n".join(lines)
@@ -75,7 +86,7 @@ class Client:
     def __init__(self, url: str, api_key: str | None) -> None:
         self._url = url.rstrip("/")
         headers = {"Content-Type": "application/json"} | ({"X-API-Key": api_key} if api_key else {})
-        self._pool = urllib3.PoolManager(maxsize=8, headers=headers, retries=False, timeout=30.0)
+        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, headers=headers, retries=False, timeout=30.0)
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a POST.
@@ -95,7 +106,16 @@ class Client:
 
 
 def replay(
-    settings: Settings, url: str, first: date, days: int, speed: float, outcomes: bool, console: Console
+    settings: Settings,
+    url: str,
+    first: date,
+    days: int,
+    speed: float,
+    outcomes: bool,
+    console: Console,
+    *,
+    sample: float = 1.0,
+    incident: Incident | None = None,
 ) -> Summary:
     """Replay the flights scheduled on ``days`` days from ``first`` (New York's calendar).
 
@@ -107,6 +127,8 @@ def replay(
         speed: simulated seconds a second, 0 for as fast as it goes.
         outcomes: whether to send outcomes once flights have landed.
         console: gets the progress bar.
+        sample: share of the flights whose vector is compared with training's; each costs a request of its own.
+        incident: what an upstream team publishes wrongly, from the first day on.
 
     Raises:
         LabError: if the days are outside 2013, or the service does not answer.
@@ -125,14 +147,16 @@ def replay(
         flights = _flights(db, period)
         if not flights:
             raise LabError(f"There are no flights from {first} to {last}.")
-        trained = dict(zip((f["row"] for f in flights), _training_vectors(db, period, catalogue), strict=True))
+        trained = _training_vectors(db, period, catalogue, flights, sample)
         flights.sort(key=itemgetter("as_of", "row"))
         start = flights[0]["as_of"]
         set_clock(db, store, catalogue, start)
         feed = Feed(db, catalogue, start, flights[-1]["as_of"])
+        if incident:
+            feed.alter(incident.feature, incident.change)
         with _progress(console) as progress:
             task = progress.add_task("replaying", total=len(flights))
-            world = _World(client, store, feed, catalogue, outcomes)
+            world = _World(client, store, feed, catalogue, outcomes, incident)
             for summary in world.run(flights, trained, speed):
                 progress.update(task, completed=summary.flights)
     return world.summary
@@ -141,21 +165,32 @@ def replay(
 class _World:
     """One pass through the period."""
 
+    TELL = 200
+    """Outcomes that are told together: one by one, each would wait for the disk alone."""
+
     def __init__(
-        self, client: Client, store: sqlite3.Connection, feed: Feed, catalogue: Catalogue, outcomes: bool
+        self,
+        client: Client,
+        store: sqlite3.Connection,
+        feed: Feed,
+        catalogue: Catalogue,
+        outcomes: bool,
+        incident: Incident | None,
     ) -> None:
         self._client, self._store, self._feed = client, store, feed
         self._names = catalogue.names
+        self._same = np.array([incident is None or name != incident.feature for name in catalogue.names])
         self._send_outcomes = outcomes
         self._landing: list[tuple[datetime, str, float | None]] = []
-        self.summary = Summary()
+        self._landed: list[dict[str, Any]] = []
+        self.summary = Summary(altered=incident.feature if incident else None)
 
     def run(
         self, flights: list[dict[str, Any]], trained: dict[int, NDArray[np.float32]], speed: float
     ) -> Iterator[Summary]:
         """Ask for each flight at its prediction time; yields the summary after each moment."""
         started, begin = time.perf_counter(), flights[0]["as_of"]
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
             for moment, group in groupby(flights, key=itemgetter("as_of")):
                 if speed:
                     ahead = (moment - begin).total_seconds() / speed - (time.perf_counter() - started)
@@ -163,42 +198,49 @@ class _World:
                 self._feed.publish(self._store, moment)
                 due = list(group)
                 questions = [_question(flight) for flight in due]
-                vectors = list(pool.map(lambda q: self._client.post("/v1/features/vector", q), questions))
-                answers = self._client.post("/v1/predictions/batch", {"flights": questions})["predictions"]
-                for flight, vector, answer in zip(due, vectors, answers, strict=True):
+                compared = [(f, q) for f, q in zip(due, questions, strict=True) if f["row"] in trained]
+                vectors = pool.map(lambda pair: self._client.post("/v1/features/vector", pair[1]), compared)
+                for (flight, _), vector in zip(compared, vectors, strict=True):
                     self._compare(flight, vector, trained[flight["row"]])
+                answers = self._client.post("/v1/predictions/batch", {"flights": questions})["predictions"]
+                for flight, answer in zip(due, answers, strict=True):
                     self._note(flight, answer)
-                self._tell(moment, pool)
+                self._tell(moment, pool, least=1 if speed else self.TELL)
                 self.summary.seconds = time.perf_counter() - started
                 yield self.summary
-            self._tell(datetime.max.replace(tzinfo=NEW_YORK), pool)
+            self._tell(datetime.max.replace(tzinfo=NEW_YORK), pool, least=1)
         self.summary.seconds = time.perf_counter() - started
 
     def _compare(self, flight: dict[str, Any], vector: dict[str, Any], trained: NDArray[np.float32]) -> None:
-        self.summary.flights += 1
+        self.summary.compared += 1
         served = np.array([value["value"] for value in vector["values"]], np.float32)
-        if served.tobytes() == trained.tobytes():
+        if served[self._same].tobytes() == trained[self._same].tobytes():
             return
         self.summary.mismatches += 1
         if not self.summary.first_mismatch:
             differing = [
                 f"{name} served {s!r}, trained {t!r}"
                 for name, s, t in zip(self._names, served.tolist(), trained.tolist(), strict=True)
-                if s != t
+                if s != t and name != self.summary.altered
             ]
             self.summary.first_mismatch = f"{flight['carrier']}{flight['flight']} {flight['as_of']}: {differing[:3]}"
 
     def _note(self, flight: dict[str, Any], answer: dict[str, Any]) -> None:
+        self.summary.flights += 1
         self.summary.warned += answer["decision"] == "warn"
         self.summary.probabilities.append(answer["probability"])
         if self._send_outcomes:
             heapq.heappush(self._landing, (flight["known_at"], answer["id"], flight["arrival_delay"]))
 
-    def _tell(self, moment: datetime, pool: ThreadPoolExecutor) -> None:
-        landed = []
+    def _tell(self, moment: datetime, pool: ThreadPoolExecutor, least: int) -> None:
+        """Tell the outcomes of the flights that have landed by ``moment``, once there are ``least``."""
+        landed = self._landed
         while self._landing and self._landing[0][0] <= moment:
             _, prediction, delay = heapq.heappop(self._landing)
             landed.append({"id": prediction, "arrival_delay_minutes": delay})
+        if len(landed) < least:
+            return
+        self._landed = []
         self.summary.outcomes += len(list(pool.map(lambda body: self._client.post("/v1/outcomes", body), landed)))
 
 
@@ -213,11 +255,17 @@ def _flights(db: duckdb.DuckDBPyConnection, period: str) -> list[dict[str, Any]]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def _training_vectors(db: duckdb.DuckDBPyConnection, period: str, catalogue: Catalogue) -> NDArray[np.float32]:
+def _training_vectors(
+    db: duckdb.DuckDBPyConnection, period: str, catalogue: Catalogue, flights: list[dict[str, Any]], sample: float
+) -> dict[int, NDArray[np.float32]]:
+    """Training's vectors of a share of the flights, spread evenly, by ``row``; ``flights`` are in that order."""
+    if not sample:
+        return {}
     matrix = point_in_time(db, period, catalogue)
     CatalogueRanges(catalogue).apply(matrix)
     TypicalValues(catalogue).apply(matrix)
-    return matrix
+    chosen = np.unique(np.linspace(0, len(flights) - 1, max(1, round(sample * len(flights)))).astype(int))
+    return {flights[place]["row"]: matrix[place] for place in chosen.tolist()}
 
 
 def _question(flight: dict[str, Any]) -> dict[str, Any]:
