@@ -113,6 +113,7 @@ def _prediction(pair: Pair) -> dict[str, Any]:
         "id": answer.id,
         "flight": f"{flight.carrier}{flight.flight}",
         "route": f"{flight.origin}-{flight.dest}",
+        "tailnum": flight.tailnum,
         "scheduled_departure": flight.scheduled_departure.isoformat(),
         "as_of": answer.vector.as_of.isoformat(),
         "probability": round(answer.probability, 4),
