@@ -81,8 +81,9 @@ export class Predictions {
   }
 
   update({ predictions, stage }) {
+    const moved = known(predictions.drift) ? `; drift of a day ${decimal(predictions.drift, 3)}` : "";
     put("prediction-count", predictions.total
-      ? `${count(predictions.total)} in all, ${percent(predictions.warned_share)} with a warning; drift of a day ${decimal(predictions.drift, 3)}` : "");
+      ? `${count(predictions.total)} in all, ${percent(predictions.warned_share)} with a warning${moved}` : "");
     const rows = bins(predictions);
     byId("distribution-figure").hidden = rows.length === 0;
     byId("no-predictions").hidden = rows.length > 0;
@@ -114,9 +115,11 @@ export class Quality {
       row("Brier score", "lower is better", "brier"),
       row("Calibration error", "lower is better", "calibration_error"),
     ]);
-    put("quality-window", quality.window ? `over the last ${typeof quality.window === "number" ? `${count(quality.window)} outcomes` : quality.window}` : "");
+    put("quality-window", quality.window ? `over the last ${count(quality.window)} outcomes` : "");
+    const landed = known(quality.join_ratio)
+      ? ` Of the flights that must have landed, ${percent(quality.join_ratio)} have an outcome.` : "";
     put("quality-outcomes", quality.outcomes
-      ? `${count(quality.joined)} of ${count(quality.outcomes)} outcomes met their prediction (${percent(quality.join_ratio)}).`
+      ? `${count(quality.outcomes)} outcomes on disk; the figures rest on ${count(quality.joined)}.${landed}`
       : "No outcomes yet: flights have to land first.");
   }
 }
@@ -191,7 +194,7 @@ export class PartsInForce {
       { title: "Part", head: true, cell: (part) => part.part },
       { title: "Lesson", numeric: true, cell: (part) => String(part.lesson) },
       { title: "Whose", cell: (part) => (part.own ? element("strong", {}, "★ yours") : "shipped") },
-      { title: "Made by", cell: (part) => element("code", {}, part.factory) },
+      { title: "Made by", wide: true, cell: (part) => element("code", {}, part.factory) },
       { title: "What it does", wide: true, cell: (part) => part.why },
     ], (part) => part.part);
   }
