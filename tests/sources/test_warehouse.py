@@ -12,9 +12,9 @@ import pytest
 from labserver.errors import Damaged, LabError
 from labserver.settings import Settings
 from labserver.sources import SOURCES, Source, build_warehouse, open_warehouse
-from labserver.sources.warehouse import check_contracts
+from labserver.sources.warehouse import check_contracts, raw_files
 
-FLIGHTS, WEATHER, PLANES, AIRPORTS, AIRLINES = SOURCES
+WEATHER = SOURCES[1]
 
 
 def count(db: duckdb.DuckDBPyConnection, condition: str, table: str = "flights") -> int:
@@ -46,21 +46,18 @@ def test_the_contracts_hold(warehouse: duckdb.DuckDBPyConnection) -> None:
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 def test_a_wrong_number_of_rows_is_an_error_that_names_the_source(
-    warehouse: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, source: Source
+    warehouse: duckdb.DuckDBPyConnection, source: Source
 ) -> None:
-    broken = tuple(replace(s, rows=s.rows + 1) if s is source else s for s in SOURCES)
-    monkeypatch.setattr("labserver.sources.warehouse.SOURCES", broken)
+    broken = [replace(s, rows=s.rows + 1) if s is source else s for s in SOURCES]
     with pytest.raises(LabError, match=f"Source {source.name} has {source.rows:,} rows.*{source.rows + 1:,}"):
-        check_contracts(warehouse)
+        check_contracts(warehouse, broken)
 
 
 def test_a_repeated_key_is_an_error_that_names_the_source_and_the_key(
-    warehouse: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+    warehouse: duckdb.DuckDBPyConnection,
 ) -> None:
-    broken = (replace(WEATHER, key=("origin",)),)
-    monkeypatch.setattr("labserver.sources.warehouse.SOURCES", broken)
     with pytest.raises(LabError, match=r"Source weather repeats its key \(origin\): 26,112 rows too many"):
-        check_contracts(warehouse)
+        check_contracts(warehouse, [replace(WEATHER, key=("origin",))])
 
 
 def test_a_departure_in_another_hour_than_the_sources_own_is_an_error(copy: Path) -> None:
@@ -70,15 +67,29 @@ def test_a_departure_in_another_hour_than_the_sources_own_is_an_error(copy: Path
             check_contracts(db)
 
 
-def test_a_build_that_breaks_a_contract_leaves_the_old_warehouse(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("line", "change", "message"),
+    [
+        (1, ("EWR", "XXX"), "Source weather breaks its schema: column origin, check .*1 case: XXX in row 1"),
+        (-1, ("LGA,2013", "LGA,twenty"), "Source weather cannot be read: .*twenty"),
+        (-1, None, "Source weather has 26,114 rows; its contract says 26,115"),
+    ],
+    ids=["schema", "type", "contract"],
+)
+def test_a_build_from_a_faulty_file_leaves_the_old_warehouse(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: int, change: tuple[str, str] | None, message: str
 ) -> None:
-    path = tmp_path / "warehouse.duckdb"
+    raw, path = raw_files(tmp_path), tmp_path / "home/warehouse.duckdb"
+    lines = Path(raw["weather"]).read_text().splitlines()
+    lines[line] = lines[line].replace(*change) if change else ""
+    raw["weather"] = str(tmp_path / "weather.csv")
+    Path(raw["weather"]).write_text("\n".join(lines))
+    path.parent.mkdir()
     path.write_bytes(b"the old one")
-    monkeypatch.setattr("labserver.sources.warehouse.SOURCES", (replace(AIRLINES, rows=15),))
-    with pytest.raises(LabError, match="Source airlines"):
+    monkeypatch.setattr("labserver.sources.warehouse.raw_files", lambda folder: raw)
+    with pytest.raises(LabError, match=message):
         build_warehouse(path)
-    assert [file.name for file in tmp_path.iterdir()] == ["warehouse.duckdb"]
+    assert [file.name for file in path.parent.iterdir()] == ["warehouse.duckdb"]
     assert path.read_bytes() == b"the old one"
 
 
