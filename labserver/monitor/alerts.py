@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
+from labserver.features.catalogue import Group
 from labserver.monitor import thresholds
 from labserver.monitor.drift import Finding
-from labserver.monitor.predictions import PredictionLog
+from labserver.monitor.materialised import Materialised
 from labserver.monitor.quality import Quality
 
 
@@ -31,14 +33,43 @@ def quality_findings(quality: Quality) -> list[Finding]:
     return found
 
 
-def log_findings(log: PredictionLog, drops: int) -> list[Finding]:
-    """What keeps predictions from being logged. They are answered all the same."""
+def disk_findings(problem: str | None, dropping: bool, outcomes_failing: bool) -> list[Finding]:
+    """What cannot be written, such as on a full disk. Predictions are answered all the same."""
     found = []
-    if log.problem:
-        found.append(Finding("PredictionLogFailing", "page", f"Predictions are not logged: {log.problem}."))
-    if drops:
-        found.append(Finding("PredictionLogDrops", "ticket", f"{drops:,} predictions were not logged."))
+    if problem:
+        found.append(Finding("PredictionLogFailing", "page", f"Predictions are not logged: {problem}."))
+    if outcomes_failing:
+        found.append(Finding("OutcomesFailing", "page", "Outcomes cannot be written, and are refused."))
+    if dropping:
+        found.append(Finding("PredictionLogDrops", "ticket", "Predictions are answered and not logged."))
     return found
+
+
+def stale_findings(store: Materialised, groups: Iterable[Group]) -> list[Finding]:
+    """Groups whose newest value is older than their source promises."""
+    found = []
+    for group in groups:
+        if group.freshness and group.name in store.newest:
+            hours = (store.clock - store.newest[group.name]) / 3600
+            if hours > group.freshness.total_seconds() / 3600:
+                detail = f"The newest value of {group.name} is {hours:.1f} h old. Its source is {group.source}."
+                found.append(Finding("FeatureStale", "ticket", detail, group.name))
+    return found
+
+
+class Growing:
+    """Whether a count has grown within the last minute."""
+
+    SECONDS = 60.0
+
+    def __init__(self) -> None:
+        self._count, self._grew_at = 0, -math.inf
+
+    def look(self, count: int, now: float) -> bool:
+        """Take the count as it is at ``now``, in seconds."""
+        if count > self._count:
+            self._count, self._grew_at = count, now
+        return now - self._grew_at < self.SECONDS
 
 
 class Alerts:

@@ -109,6 +109,9 @@ class ModelMetrics:
         self.judged(Judgement(nothing, nothing, ()))
         self.measured(Quality())
         limits = Limits.of(reference)
+        missing = gauge("feature_missing_limit", "Share missing above which an alert is due.", "feature")
+        for name, share in zip(names, limits.missing.tolist(), strict=True):
+            missing.labels(name).set(share)
         for window, limit in (("1d", limits.day), ("28d", limits.month)):
             self._set_columns(self._limit, self._score_limit, window, limit)
 

@@ -17,10 +17,10 @@ from labserver.features.catalogue import Catalogue
 from labserver.features.flight import Flight, from_microseconds
 from labserver.model.bundle import Bundle
 from labserver.model.reference import Reference
-from labserver.monitor.alerts import Alerts, log_findings, quality_findings
+from labserver.monitor.alerts import Alerts, Growing, disk_findings, quality_findings, stale_findings
 from labserver.monitor.drift import Detector
 from labserver.monitor.instruments import ModelMetrics
-from labserver.monitor.materialised import StoreWatch
+from labserver.monitor.materialised import Materialised, StoreWatch
 from labserver.monitor.outcomes import OutcomeStore
 from labserver.monitor.predictions import PredictionLog
 from labserver.monitor.quality import QualityReader
@@ -76,7 +76,6 @@ class ModelMonitor:
     """Between two rounds; also what a killed process loses of the log."""
     JUDGE_SECONDS = 1.0
     MEASURE_SECONDS = 3.0
-    DROPS_SHOWN_SECONDS = 60.0
 
     def __init__(self, watched: Watched) -> None:
         settings, bundle, catalogue = watched.settings, watched.bundle, watched.catalogue
@@ -98,8 +97,10 @@ class ModelMonitor:
         self._status = Status(catalogue, reference, self._metrics)
         self._position = {name: place for place, name in enumerate(catalogue.names)}
         self._queue: deque[Pair] = deque()
-        self._drops = self._drops_seen = 0
-        self._dropped_at = -np.inf
+        self._drops = 0
+        self._dropping, self._failing = Growing(), Growing()
+        self._groups = catalogue.stored
+        self._stored: Materialised | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._judged_at = self._measured_at = 0.0
@@ -175,9 +176,10 @@ class ModelMonitor:
     def _measure(self) -> None:
         """The slower looks, at files."""
         self._log.prune()
-        if store := self._store.look():
-            self._metrics.materialised(store)
-            self._status.clock = store.clock
+        if stored := self._store.look():
+            self._stored = stored
+            self._metrics.materialised(stored)
+            self._status.clock = stored.clock
         try:
             self._status.quality = self._quality.read(from_microseconds(round(self._status.clock * 1e6)))
         except sqlite3.Error as error:
@@ -190,9 +192,13 @@ class ModelMonitor:
         judgement = self._detector.judge(today, days)
         self._metrics.judged(judgement)
         self._status.judged(judgement, [*days, today])
-        drops = self._drops + self._log.dropped
-        if drops > self._drops_seen:
-            self._drops_seen, self._dropped_at = drops, now
-        recent = drops if now - self._dropped_at < self.DROPS_SHOWN_SECONDS else 0
-        quality = quality_findings(self._status.quality)
-        self._alerts.update([*judgement.findings, *quality, *log_findings(self._log, recent)])
+        dropping = self._dropping.look(self._drops + self._log.dropped, now)
+        failing = self._failing.look(self._outcomes.errors, now)
+        self._alerts.update(
+            [
+                *judgement.findings,
+                *quality_findings(self._status.quality),
+                *disk_findings(self._log.problem, dropping, failing),
+                *(stale_findings(self._stored, self._groups) if self._stored else ()),
+            ]
+        )
