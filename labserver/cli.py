@@ -147,6 +147,7 @@ def capacity(
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the model in each worker.")] = 1,
     levels: Annotated[str, typer.Option(help="Concurrent users for each worker, rising.")] = "1,2,4,8,16,32",
     seconds: Annotated[int, typer.Option(min=1, max=60, help="Length of one measurement.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds of the open loop; medians count.")] = 3,
     rate: Annotated[float, typer.Option(min=0.001, help="Target: requests/s.")] = 1000,
     p99: Annotated[float, typer.Option(min=0.001, help="Target: p99 in milliseconds.")] = 25,
     memory: Annotated[float, typer.Option(min=1, help="Limit: MiB of all processes together.")] = 1024,
@@ -161,7 +162,7 @@ def capacity(
     from labserver.capacity.plan import Target, make_plan
     from labserver.capacity.report import text, to_json
 
-    run = Run(lesson, workers, threads, _numbers("--levels", levels), seconds)
+    run = Run(lesson, workers, threads, _numbers("--levels", levels), seconds, rounds)
     target = Target(rate, p99, memory, price, spare, cores)
     measured = measure(settings(), run, lambda line: console.print(f"  {line}"))
     plan = make_plan(measured.worker, target)

@@ -45,7 +45,7 @@ class Level:
 
 
 def measure_level(server: Server, users: int, seconds: int, cores: Sequence[int]) -> Level:
-    """Run Locust on ``cores`` (empty for any) for ``seconds``. Takes about two seconds more, to start and stop.
+    """Run Locust on ``cores`` (empty for any) for ``seconds``, of which its own start takes up to a half.
 
     Raises:
         LabError: if Locust does not run, or any request fails.
@@ -59,11 +59,13 @@ def measure_level(server: Server, users: int, seconds: int, cores: Sequence[int]
         done = subprocess.run(leashed([*command, *count, *output], cores), capture_output=True, text=True, check=False)
         used = cpu_seconds(server) - before
         try:
-            [found] = json.loads(result.read_text())
+            found = json.loads(result.read_text())
         except (OSError, ValueError):
             said = " ".join((done.stdout + done.stderr).split())[-300:]
             raise LabError(f"Locust did not measure {server.url}: {said or 'no output'}") from None
-    return _level(found, users, used)
+    if not found:
+        raise LabError(f"{users} users got no answer within {seconds} s. Measure for longer: --seconds.")
+    return _level(found[0], users, used)
 
 
 def _level(found: dict[str, Any], users: int, cpu: float) -> Level:

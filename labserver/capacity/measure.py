@@ -24,7 +24,6 @@ from labserver.settings import Settings
 Report = Callable[[str], None]
 
 SHARES = (0.3, 0.5, 0.7, 0.8, 0.9)  # of the peak, at which latency is measured
-ROUNDS = 3  # of the open loop, interleaved, so that a disturbance does not hit one rate alone
 PATIENCE = 3.0  # seconds to wait for the last answers
 UNLIMITED = "100000"  # requests in a worker: the limit is what the plan is to find
 SATURATED = 0.85  # share of its cores from which on the service, and not the generator, is the limit
@@ -39,7 +38,8 @@ class Run:
         workers: processes; the levels and what is found are divided by it.
         threads: of the model's arithmetic in each, at the stages that heed it (from 7 on).
         levels: concurrent users for each worker, three or more.
-        seconds: length of one measurement.
+        seconds: length of one level; a rate of the open loop gets half of it in each round.
+        rounds: of the open loop, interleaved, so that a disturbance does not hit one rate alone.
     """
 
     lesson: int = 9
@@ -47,6 +47,7 @@ class Run:
     threads: int = 1
     levels: Sequence[int] = (1, 2, 4, 8, 16, 32)
     seconds: int = 3
+    rounds: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +162,10 @@ def _wrk(server: Server, run: Run, home: Settings, cores: Cores, report: Report)
 def _points(server: Server, run: Run, peak: float, report: Report) -> list[Point]:
     rates = [share * peak for share in SHARES]
     answers: list[list[Answers]] = [[] for _ in rates]
-    for number in range(ROUNDS):
+    for number in range(run.rounds):
         for rate, found in zip(rates, answers, strict=True):
             found.append(open_loop(server.url + PATH, BODY, rate, run.seconds / 2, 32 * run.workers, PATIENCE))
-        report(f"open loop, round {number + 1} of {ROUNDS}: {rates[0]:,.0f} to {rates[-1]:,.0f} requests/s")
+        report(f"open loop, round {number + 1} of {run.rounds}: {rates[0]:,.0f} to {rates[-1]:,.0f} requests/s")
     return [_point(found) for found in answers]
 
 

@@ -35,7 +35,20 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_short_run_gives_sane_numbers_pictures_and_a_plan(home: Path, tmp_path: Path) -> None:
     folder, wanted = own_home(home, tmp_path / "home"), tmp_path / "found.json"
-    options = ["--levels", "1,2,8", "--seconds", "1", "--rate", "1", "--p99", "100000", "--memory", "8000"]
+    options = [
+        "--levels",
+        "1,2,8",
+        "--seconds",
+        "2",
+        "--rounds",
+        "1",
+        "--rate",
+        "1",
+        "--p99",
+        "100000",
+        "--memory",
+        "8000",
+    ]
     done = command(folder, "capacity", *options, "--json", str(wanted), "--plot", str(tmp_path / "plots"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The target is met." in done.stdout
