@@ -18,6 +18,7 @@ from fastapi.staticfiles import StaticFiles
 
 from labserver import __version__
 from labserver.api import problems
+from labserver.api.dashboard import dashboard_routes
 from labserver.api.inline import InlinePrediction
 from labserver.api.lifecycle import Health
 from labserver.api.limits import Limits
@@ -81,6 +82,7 @@ def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> Fas
     ]
     for router in routers:
         app.include_router(router)
+    app.router.routes.extend(dashboard_routes())
     metrics.expect(expected_series(routers))
     _serve_docs(app)
     # The last one added is the first that a request meets.

@@ -7,15 +7,16 @@ import hmac
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from labserver.api import dashboard
 from labserver.api.admission import Admission
 from labserver.api.deadlines import Deadlines
 from labserver.api.problems import Problem, problem_response
 from labserver.monitor.metrics import HttpMetrics
 from labserver.settings import Settings
 
-OPEN = frozenset({"/healthz", "/readyz"})
-"""Paths that need no key: those a supervisor asks."""
-VITAL = OPEN | {"/metrics"}
+OPEN = frozenset({"/healthz", "/readyz"}) | dashboard.PATHS
+"""Paths that need no key: those a supervisor asks, and the page that asks for the key."""
+VITAL = OPEN | {"/metrics", "/v1/monitor"}
 """Paths that are answered however busy the service is: whoever watches it must see that it is busy."""
 
 REASONS = {401: "unauthorised", 408: "timeout", 413: "too_large", 415: "not_json", 503: "overload"}

@@ -64,9 +64,9 @@ export function bins({ edges, shares, reference }) {
   return reference.map((trained, i) => ({ low: all[i], high: all[i + 1], live: shares?.[i] ?? null, trained }));
 }
 
-/** Pairs of bars: filled is live, outlined is training. */
-export function distribution(rows) {
-  const width = 640, height = 190, bottom = 160, step = width / rows.length;
+/** Pairs of bars, `width` pixels wide: filled is live, outlined is training. */
+export function distribution(rows, width) {
+  const height = 190, bottom = 160, step = width / rows.length;
   const highest = Math.max(...rows.flatMap((row) => [row.live ?? 0, row.trained]), 0.01);
   const scale = (share) => (share / highest) * (bottom - 22);
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", class: "bars" });

@@ -89,7 +89,8 @@ export class Predictions {
     byId("no-predictions").hidden = rows.length > 0;
     put("no-predictions", unwatched(stage, "No predictions yet."));
     if (!rows.length) return;
-    write(byId("distribution"), distribution(rows));
+    const picture = byId("distribution");
+    write(picture, distribution(rows, picture.clientWidth || 640));
     put("distribution-summary", distributionInWords(rows));
     this.table.update(rows);
   }
