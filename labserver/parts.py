@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from labserver.api.admission import Admission
+from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue
 from labserver.features.ranges import Completion, Ranges
 from labserver.model.bundle import Bundle
@@ -80,11 +81,12 @@ def assemble(parts: Parts, settings: Settings) -> tuple[Context, Service]:
     """Load the bundle and put the service together.
 
     Raises:
-        LabError: if the bundle, the store or the warehouse is not usable, or the model does not answer as it did
-            when it was built.
+        LabError: if the bundle, the store or the warehouse is not usable, the model wants other features than the
+            catalogue has, or it does not answer as it did when it was built.
     """
     bundle = parts.loader(settings.bundle)
     catalogue = parts.catalogue(settings).with_trained(bundle.catalogue)
+    _check_signature(bundle, catalogue)
     context = Context(settings, bundle, catalogue)
     predictor = parts.predictor(context, parts.threads(settings))
     service = parts.service(
@@ -98,3 +100,13 @@ def assemble(parts: Parts, settings: Settings) -> tuple[Context, Service]:
         )
     )
     return context, service
+
+
+def _check_signature(bundle: Bundle, catalogue: Catalogue) -> None:
+    """Lesson 0: a model names the features it wants, in order."""
+    wanted: list[str] = bundle.manifest["signature"]["input"]["features"]
+    if tuple(wanted) != catalogue.names:
+        raise LabError(
+            f"The model wants the features {', '.join(wanted)}; the catalogue has {', '.join(catalogue.names)}. "
+            "Run `labserver build`."
+        )

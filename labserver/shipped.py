@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 
-from labserver.errors import Damaged, LabError
+from labserver.errors import Damaged
 from labserver.features.catalogue import Catalogue
 from labserver.features.definitions import CATALOGUE
 from labserver.features.ranges import CatalogueRanges, TypicalValues
@@ -77,12 +76,6 @@ def threads(settings: Settings) -> int | None:
 
 def predictor(context: Context, threads: int | None) -> OnnxPredictor:
     """Lesson 8: ONNX Runtime on one float32 row, checked against the build's own answer before it may serve."""
-    signature: Sequence[str] = context.bundle.manifest["signature"]["input"]["features"]
-    if tuple(signature) != context.catalogue.names:
-        raise LabError(
-            f"The model wants the features {', '.join(signature)}; the catalogue has "
-            f"{', '.join(context.catalogue.names)}. Run `labserver build`."
-        )
     model = OnnxPredictor(context.bundle.model, threads=threads or 1)
     golden = context.bundle.manifest["golden"]
     [probability] = model.probabilities(np.array([golden["vector"]], np.float32)).tolist()
