@@ -84,6 +84,11 @@ class Settings(BaseSettings):
         return self.state / "predictions.db"
 
     @property
+    def shared_metrics(self) -> Path:
+        """Where several workers of one service add up their counts; emptied at each start."""
+        return self.state / f"metrics-{self.port}"
+
+    @property
     def outcomes(self) -> Path:
         return self.state / "outcomes.db"
 

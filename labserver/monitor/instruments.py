@@ -16,10 +16,11 @@ from labserver.features.catalogue import Catalogue
 from labserver.model.reference import Reference
 from labserver.monitor.drift import Judgement, Limits
 from labserver.monitor.materialised import Materialised
-from labserver.monitor.metrics import SHARED, BulkHistogram
+from labserver.monitor.metrics import BulkHistogram
 from labserver.monitor.predictions import PredictionLog
 from labserver.monitor.quality import Quality
 from labserver.monitor.served import Counted, Served
+from labserver.monitor.workers import SHARED
 
 SCORES = tuple(round(edge / 20, 2) for edge in range(1, 21))
 DECISIONS = ("warn", "no_warning")

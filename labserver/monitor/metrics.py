@@ -24,8 +24,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""Names the folder in which several workers add up their counts. The library reads it when it is imported."""
+from labserver.monitor.workers import SHARED
 
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Upper ends of the latency buckets: a quick answer takes about 1 ms, and nobody waits for one that takes 1 s."""

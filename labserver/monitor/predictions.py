@@ -127,6 +127,8 @@ class PredictionLog:
         return db
 
     def _failed(self, error: Exception) -> None:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            return  # another worker writes; the rows wait for the next round
         self.errors += 1
         self.problem = str(error)
         if self._db is not None:
