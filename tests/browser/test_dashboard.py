@@ -127,7 +127,8 @@ def test_a_refused_value_is_explained_at_its_field(service: Running, visit: Begi
         assert any(told in message for message in messages), messages
         expect(page.locator("[aria-invalid]")).to_have_count(1)
         expect(page.locator("#answer-status")).to_have_text("No answer.")
-        page.locator("#question").screenshot(path=pictures / f"refused-{value}-1280.png")
+        if value == "zzz":
+            page.locator("#question").screenshot(path=pictures / "refused-1280.png")
         field.fill(before)
         predict(page)
         expect(page.locator("[aria-invalid]")).to_have_count(0)
@@ -154,7 +155,8 @@ def test_the_page_follows_a_replay(serve: Serve, visit: Begin, pictures: Path) -
             phone.screenshot(path=pictures / "replay-360.png", full_page=True)
         page.wait_for_timeout(200)
     assert replay.returncode == 0
-    assert min(len(clocks), len(totals)) >= 3, (clocks, totals)
+    assert len(totals) >= 4, totals
+    assert len(clocks) >= 2, clocks
     total = service.get("/v1/monitor").json()["predictions"]["total"]
     assert total > 800
     expect(page.locator("#prediction-count")).to_contain_text(f"{total:,} in all")
@@ -173,13 +175,13 @@ def test_a_teaching_stage_shows_whose_parts_are_in_force(serve: Serve, visit: Be
     mine.write_text(
         "from labserver import shipped\n\n\ndef completion(context):\n    return shipped.completion(context)\n"
     )
-    service = serve(4, LABSERVER_PARTS=str(mine))
+    service = serve(8, LABSERVER_PARTS=str(mine))
     page = visit(service.url).open()
-    expect(page.locator("#stage")).to_contain_text("Stage 4 of 9: a teaching stage, unfinished on purpose. 1 of ")
+    expect(page.locator("#stage")).to_contain_text("Stage 8 of 9: a teaching stage, unfinished on purpose. 1 of ")
     shown = {row[0]: row for row in rows(page, "parts-table")}
-    assert shown.keys() == in_force(4).keys()
+    assert shown.keys() == in_force(8).keys()
     assert {part for part, row in shown.items() if "yours" in row[2]} == {"completion"}
-    latest = {change.part: change for change in CHANGES if change.lesson <= 4 and change.part != "completion"}
+    latest = {change.part: change for change in CHANGES if change.lesson <= 8 and change.part != "completion"}
     assert {part: row[1] for part, row in shown.items() if part in latest} == {
         part: str(change.lesson) for part, change in latest.items()
     }
@@ -218,6 +220,7 @@ def test_under_a_prefix(service: Running, visit: Begin) -> None:
         expect(page.locator("#answer-status")).to_contain_text("likely to arrive")
         links = page.locator("a").evaluate_all("links => links.map(link => link.href)")
         assert all(address.startswith(url) for address in [*started.requests, *links])
+        page.context.close()  # before the proxy goes: the page would miss it
 
 
 def test_a_service_that_goes_away_is_missed_and_found_again(service: Running, visit: Begin, pictures: Path) -> None:
