@@ -93,6 +93,7 @@ def test_what_if_it_snows(service: Running, visit: Begin, pictures: Path) -> Non
     clear = service.post("/v1/predictions", ASKED).json()
     assert snow["probability"] > clear["probability"]
     expect(page.locator("#answer-status")).to_contain_text(f"{snow['probability'] * 100:.1f}")
+    expect(page.locator("#answer-status")).to_be_in_viewport()
     expect(page.locator("#answer-baseline")).to_contain_text(f"{clear['probability'] * 100:.1f}")
     assert {row[0] for row in rows(page, "inputs-table") if row[3] == "override"} == set(overrides)
     page.locator("#question").screenshot(path=pictures / "snow-360.png")

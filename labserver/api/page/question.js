@@ -159,6 +159,7 @@ export class Question {
     const stale = new Set(answer.stale);
     this.inputs.update(vector.values.map((value) => ({ ...value, change: adjusted.get(value.name), stale: stale.has(value.name) })));
     byId("answer-body").hidden = false;
+    status.scrollIntoView({ block: "nearest" }); // on a phone it stands below the form
   }
 
   fail(error) {

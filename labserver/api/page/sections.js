@@ -58,7 +58,7 @@ export class Alerts {
     write(byId("alert-list"), element("ul", {}, ...pagesFirst(alerts).map((alert) =>
       element("li", { class: alert.severity },
         element("strong", {}, alert.severity === "page" ? "■ Page" : "▲ Ticket"), " ",
-        element("span", { class: "name" }, name(alert)), " ", element("span", {}, alert.detail), " ",
+        element("span", { class: "name" }, alert.detail.includes(alert.feature) ? alert.name : name(alert)), " ", element("span", {}, alert.detail), " ",
         element("span", { class: "unit" }, `since ${wallClock(alert.since)}`)))));
     byId("alert-list").hidden = alerts.length === 0;
     byId("no-alerts").hidden = alerts.length > 0;
