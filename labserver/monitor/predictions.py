@@ -92,7 +92,9 @@ class PredictionLog:
         self._waiting = []
 
     def prune(self) -> None:
-        """Delete rows that are too old, and the oldest tenth of a log that is too large. Never raises."""
+        """Delete rows that are too old, and the oldest tenth of a log that is too large, until it is not. Never
+        raises.
+        """
         try:
             db = self._db = self._db or self._open()
             before = (time.time() - self._max_days * 86_400) * 1e6
@@ -101,11 +103,11 @@ class PredictionLog:
                 "(SELECT n FROM predictions WHERE made_at >= ? ORDER BY n LIMIT 1), 9223372036854775807)",
                 (before,),
             )
-            self.size = _bytes(db)
-            if self.size > self._max_bytes:
-                tenth = "SELECT min(n) + (max(n) - min(n)) / 10 FROM predictions"
-                db.execute(f"DELETE FROM predictions WHERE n < ({tenth})")
-                self.size = _bytes(db)
+            tenth = "SELECT min(n) + (max(n) - min(n)) / 10 FROM predictions"
+            while (size := _bytes(db)) > self._max_bytes:
+                if not db.execute(f"DELETE FROM predictions WHERE n <= ({tenth})").rowcount:
+                    break
+            self.size = size
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
 
