@@ -47,7 +47,7 @@ class Served:
         vectors = [answer.vector for _, answer in pairs]
         return cls(
             pairs,
-            np.array([round(vector.as_of.timestamp() * 1e6) for vector in vectors], np.int64),
+            np.array([vector.asked for vector in vectors], np.int64),
             np.concatenate([vector.received for vector in vectors]).reshape(len(pairs), -1),
             np.concatenate([vector.values for vector in vectors]),
             np.array([answer.probability for _, answer in pairs], np.float32),

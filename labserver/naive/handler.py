@@ -152,7 +152,9 @@ class OneHandler:
                 stale.extend(name for name in group.columns if name not in flight.overrides)
         return Answer(
             id=uuid.uuid4().hex,
-            vector=Vector(as_of, self._clock, row, received[0], known_at, frozenset(flight.overrides)),
+            vector=Vector(
+                as_of, microseconds(as_of), self._clock, row, received[0], known_at, frozenset(flight.overrides)
+            ),
             probability=probability,
             decision=decision,
             adjusted=adjustments(self._catalogue, received[0], row[0]),

@@ -30,6 +30,7 @@ class Vector:
 
     Attributes:
         as_of: the moment the question was put for.
+        asked: the same in microseconds since 1970 UTC.
         clock: the moment up to which the online store was complete.
         values: shape (1, features), float32, in catalogue order, as the model gets them.
         received: the same before ranges and completion; NaN where nothing was known.
@@ -38,6 +39,7 @@ class Vector:
     """
 
     as_of: datetime
+    asked: int
     clock: datetime
     values: NDArray[np.float32]
     received: NDArray[np.float32]
@@ -65,6 +67,7 @@ class Received(NamedTuple):
 
     flight: Flight
     as_of: datetime
+    asked: int
     known: Lookup
     cells: Cells
 
@@ -179,7 +182,7 @@ class PredictionService:
         cells = self._in_order((*requested, *known.values, *ages))
         if flight.overrides:
             cells = self._overridden(cells, flight.overrides)
-        return Received(flight, as_of, known, cells)
+        return Received(flight, as_of, asked, known, cells)
 
     def _vectors(self, received: Sequence[Received]) -> list[Vector]:
         """Ranges and completion for all flights at once: a call of NumPy costs the same for one row and for many."""
@@ -191,6 +194,7 @@ class PredictionService:
         return [
             Vector(
                 one.as_of,
+                one.asked,
                 one.known.clock,
                 used[i : i + 1],
                 came[i],
@@ -229,11 +233,10 @@ class PredictionService:
         )
 
     def _stale(self, vector: Vector) -> tuple[str, ...]:
-        asked = microseconds(vector.as_of)
         stale: list[str] = []
         for number, limit, columns in self._fresh:
             moment = vector.known_at[number]
-            if moment is not None and asked - moment > limit:
+            if moment is not None and vector.asked - moment > limit:
                 stale += columns
         return tuple(name for name in stale if name not in vector.overridden) if vector.overridden else tuple(stale)
 
@@ -242,7 +245,6 @@ def explain(catalogue: Catalogue, vector: Vector) -> list[dict[str, Any]]:
     """For each feature its value, origin, age and what was done to it."""
     adjusted = {a.feature: a for a in adjustments(catalogue, vector.received, vector.values[0])}
     group_number = {group.name: number for number, group in enumerate(catalogue.stored)}
-    asked = microseconds(vector.as_of)
     shown = []
     for name, value in zip(catalogue.names, vector.values[0].tolist(), strict=True):
         group = catalogue.group_of[name]
@@ -256,7 +258,7 @@ def explain(catalogue: Catalogue, vector: Vector) -> list[dict[str, Any]]:
                 "unit": catalogue[name].unit,
                 "origin": origin,
                 "known_at": from_microseconds(known) if known is not None and stored else None,
-                "age_seconds": (asked - known) / 1e6 if known is not None and stored else None,
+                "age_seconds": (vector.asked - known) / 1e6 if known is not None and stored else None,
                 "adjusted": adjusted[name].action if name in adjusted else None,
             }
         )

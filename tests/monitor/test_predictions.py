@@ -29,7 +29,7 @@ AS_OF = DEPARTURE - timedelta(hours=2)
 def pair(number: int) -> tuple[Flight, Answer]:
     row = np.arange(17, dtype=np.float32)[None] + number
     known_at = (microseconds(AS_OF - timedelta(hours=1)), None)
-    vector = Vector(AS_OF, AS_OF, row, row[0], known_at, frozenset())
+    vector = Vector(AS_OF, microseconds(AS_OF), AS_OF, row, row[0], known_at, frozenset())
     adjusted = (Adjustment("pressure", "imputed", None, 1017.0),) if number % 2 else ()
     answer = Answer(f"{number:032x}", vector, 0.25, "warn", adjusted, ("humidity", "visibility") if number % 2 else ())
     return Flight("UA", 1545, "EWR", "ORD", None, DEPARTURE), answer
