@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from labserver.features.flight import Flight, from_microseconds
 from labserver.model.bundle import Bundle
 from labserver.model.reference import Reference
 from labserver.monitor.alerts import Alerts, Growing, disk_findings, quality_findings, stale_findings
-from labserver.monitor.drift import Detector
+from labserver.monitor.drift import Detector, Finding, Judgement
 from labserver.monitor.instruments import ModelMetrics
 from labserver.monitor.materialised import Materialised, StoreWatch
 from labserver.monitor.outcomes import OutcomeStore
@@ -26,7 +27,7 @@ from labserver.monitor.predictions import PredictionLog
 from labserver.monitor.quality import QualityReader
 from labserver.monitor.served import Counter, Pair, Served
 from labserver.monitor.status import Status
-from labserver.monitor.tally import Days
+from labserver.monitor.tally import Days, Tally
 from labserver.service.prediction import Answer
 from labserver.settings import Settings
 
@@ -144,7 +145,7 @@ class ModelMonitor:
     def _guarded_round(self) -> None:
         try:
             self.round()
-        except Exception as error:  # a learner's detector may raise; the watch goes on
+        except Exception as error:  # whatever it is, requests do not wait for it and the next round may do better
             structlog.get_logger().error("monitor_fault", kind=type(error).__name__, exc_info=error)
 
     def round(self) -> None:
@@ -187,9 +188,17 @@ class ModelMonitor:
             return
         self._metrics.measured(self._status.quality)
 
+    def _judgement(self, today: Tally, days: Sequence[Tally]) -> Judgement:
+        try:
+            return self._detector.judge(today, days)
+        except Exception as error:  # a learner's, perhaps: it is reported, and the rest of the watch goes on
+            detail = f"The detector fails: {type(error).__name__}: {error}"
+            nothing = np.full(len(today.bins), np.nan)
+            return Judgement(nothing, nothing, (Finding("DetectorFailing", "ticket", detail),))
+
     def _judge(self, now: float) -> None:
         today, days = self._days.today(), self._days.complete()
-        judgement = self._detector.judge(today, days)
+        judgement = self._judgement(today, days)
         self._metrics.judged(judgement)
         self._status.judged(judgement, [*days, today])
         dropping = self._dropping.look(self._drops + self._log.dropped, now)
