@@ -39,12 +39,13 @@ class Limits:
             await self._app(scope, receive, send)
             return
         try:
-            self._check(scope)
+            declared = self._check(scope)
+            checked = receive if declared else self._bounded(receive)
             if scope["path"] in VITAL:
-                await self._app(scope, receive, send)
+                await self._app(scope, checked, send)
             elif self._admission.enter():
                 try:
-                    await self._timed(scope, receive, send)
+                    await self._timed(scope, checked, send)
                 finally:
                     self._admission.leave()
             else:
@@ -60,7 +61,7 @@ class Limits:
         assert task is not None  # noqa: S101  (an ASGI server runs each request in a task)
         self._deadlines.begin(task)
         try:
-            await self._app(scope, self._bounded(receive), send)
+            await self._app(scope, receive, send)
         except asyncio.CancelledError:
             if not self._deadlines.expired(task):
                 raise
@@ -69,7 +70,8 @@ class Limits:
         finally:
             self._deadlines.end(task)
 
-    def _check(self, scope: Scope) -> None:
+    def _check(self, scope: Scope) -> bool:
+        """Whether the body's length is declared, and so held to by the server."""
         length = content_type = key = b""
         for name, value in scope["headers"]:
             if name == b"content-length":
@@ -85,6 +87,7 @@ class Limits:
         if scope["method"] == "POST" and content_type.split(b";")[0].strip().lower() != b"application/json":
             allowed = {"field": "Content-Type", "detail": "not JSON", "allowed": "application/json"}
             raise Problem(415, "The body must be sent as application/json.", [allowed])
+        return length.isdigit()
 
     def _bounded(self, receive: Receive) -> Receive:
         """Counts what arrives: a chunked body declares no length."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -97,17 +98,14 @@ class PredictionResponse(BaseModel):
 
     @classmethod
     def of(cls, answer: Answer, model_version: str, features_version: str) -> PredictionResponse:
-        """Built without validation: the values are our own."""
-        return cls.model_construct(
+        """The message for an answer."""
+        return cls(
             id=answer.id,
             probability=answer.probability,
             decision=answer.decision,
             model_version=model_version,
             features_version=features_version,
-            adjusted=[
-                AdjustmentShown.model_construct(feature=a.feature, action=a.action, received=a.received, used=a.used)
-                for a in answer.adjusted
-            ],
+            adjusted=[AdjustmentShown(**asdict(adjustment)) for adjustment in answer.adjusted],
             stale=list(answer.stale),
         )
 

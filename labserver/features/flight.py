@@ -35,7 +35,8 @@ class Flight:
 
 def microseconds(moment: datetime) -> int:
     """Whole microseconds since 1970 UTC; the unit in which the online store keeps times."""
-    return (moment - EPOCH) // MICROSECOND
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_microseconds(value: int) -> datetime:

@@ -70,7 +70,7 @@ class ModelMonitor:
 
     QUEUE = 10_000
     """Answers that may wait; more are counted and not looked at. Two seconds of one core's traffic."""
-    BATCH = 100
+    BATCH = 250
     PAUSE = 0.001
     """After each batch, so that requests get the interpreter's lock: it is not handed over without a wait."""
     SECONDS = 0.25
@@ -105,6 +105,7 @@ class ModelMonitor:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._judged_at = self._measured_at = 0.0
+        self._look()
 
     def start(self) -> None:
         """See :class:`Monitor`."""
@@ -177,16 +178,19 @@ class ModelMonitor:
     def _measure(self) -> None:
         """The slower looks, at files."""
         self._log.prune()
-        if stored := self._store.look():
-            self._stored = stored
-            self._metrics.materialised(stored)
-            self._status.clock = stored.clock
+        self._look()
         try:
             self._status.quality = self._quality.read(from_microseconds(round(self._status.clock * 1e6)))
         except sqlite3.Error as error:
             structlog.get_logger().warning("quality_unreadable", detail=str(error))
             return
         self._metrics.measured(self._status.quality)
+
+    def _look(self) -> None:
+        if stored := self._store.look():
+            self._stored = stored
+            self._metrics.materialised(stored)
+            self._status.clock = stored.clock
 
     def _judgement(self, today: Tally, days: Sequence[Tally]) -> Judgement:
         try:

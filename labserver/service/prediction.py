@@ -134,7 +134,7 @@ class PredictionService:
 
     def vector(self, flight: Flight) -> Vector:
         """See :class:`Service`. One float32 row; the same numbers as the point-in-time join."""
-        return self._vectors([self._received(flight, self._values.lookup(flight))])[0]
+        return self._vectors([self._received(flight, self._values.lookup(flight))])[1][0]
 
     def predict(self, flight: Flight) -> Answer:
         """See :class:`Service`."""
@@ -149,8 +149,7 @@ class PredictionService:
                 results.append(self._received(flight, known))
             except Refused as error:
                 results.append(error)
-        vectors = self._vectors([one for one in results if isinstance(one, Received)])
-        answers = iter(self._answers(vectors))
+        answers = iter(self._answers([one for one in results if isinstance(one, Received)]))
         return [one if isinstance(one, Refused) else next(answers) for one in results]
 
     def predict_matrix(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -184,14 +183,15 @@ class PredictionService:
             cells = self._overridden(cells, flight.overrides)
         return Received(flight, as_of, asked, known, cells)
 
-    def _vectors(self, received: Sequence[Received]) -> list[Vector]:
-        """Ranges and completion for all flights at once: a call of NumPy costs the same for one row and for many."""
-        if not received:
-            return []
+    def _vectors(self, received: Sequence[Received]) -> tuple[NDArray[np.float32], list[Vector]]:
+        """Ranges and completion for all flights at once: a call of NumPy costs the same for one row and for many.
+
+        Returns the matrix that the model gets, and for each flight the vector that is one row of it.
+        """
         came = np.array([one.cells for one in received], np.float32)  # None becomes NaN
         used = came.copy()
         self.prepare(used)
-        return [
+        return used, [
             Vector(
                 one.as_of,
                 one.asked,
@@ -213,10 +213,11 @@ class PredictionService:
             changed[self._position[name]] = value
         return tuple(changed)
 
-    def _answers(self, vectors: Sequence[Vector]) -> list[Answer]:
-        if not vectors:
+    def _answers(self, received: Sequence[Received]) -> list[Answer]:
+        if not received:
             return []
-        probabilities = self.predict_matrix(np.concatenate([vector.values for vector in vectors]))
+        matrix, vectors = self._vectors(received)
+        probabilities = self.predict_matrix(matrix)
         return [self._answer(v, p) for v, p in zip(vectors, probabilities.tolist(), strict=True)]
 
     def _answer(self, vector: Vector, probability: float) -> Answer:
