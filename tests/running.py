@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,12 +62,25 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path, lesson: int = 9, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """A service over a home made by :func:`own_home`; gone when the block ends."""
-    port, log = free_port(), folder / f"stage-{lesson}.log"
+def running(
+    folder: Path,
+    lesson: int = 9,
+    environment: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
+    port: int | None = None,
+    **options: Any,
+) -> Iterator[Running]:
+    """A service over a home made by :func:`own_home`; gone when the block ends. ``options`` are those of ``Popen``."""
+    port, log = port or free_port(), folder / f"stage-{lesson}.log"
     settings = {"LABSERVER_HOME": str(folder), "LABSERVER_DRAIN_SECONDS": "0", **(environment or {})}
     with log.open("wb") as output:
-        process = subprocess.Popen(command(port, lesson), env=os.environ | settings, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [*command(port, lesson), *arguments],
+            env=os.environ | settings,
+            stdout=output,
+            stderr=output,
+            **options,
+        )
     service = Running(f"http://127.0.0.1:{port}", process, log, folder)
     try:
         for _ in range(600):

@@ -19,12 +19,13 @@ from labserver.monitor.quality import Quality
 def quality_findings(quality: Quality) -> list[Finding]:
     """What the outcomes say about the model. Drift is not performance: these alone say that the model is wrong."""
     found = []
-    if quality.auc is not None and quality.auc < thresholds.AUC_LEAST:
+    full = quality.joined >= thresholds.QUALITY_WINDOW
+    if full and quality.auc is not None and quality.auc < thresholds.AUC_LEAST:
         found.append(Finding("ModelRanking", "page", f"AUC {quality.auc:.3f} is below {thresholds.AUC_LEAST}."))
-    if quality.brier is not None and quality.brier > thresholds.BRIER_MOST:
+    if full and quality.brier is not None and quality.brier > thresholds.BRIER_MOST:
         found.append(Finding("ModelBrier", "page", f"Brier {quality.brier:.3f} is above {thresholds.BRIER_MOST}."))
     error = quality.calibration_error
-    if error is not None and error > thresholds.CALIBRATION_MOST:
+    if full and error is not None and error > thresholds.CALIBRATION_MOST:
         detail = f"Probabilities are off by {error:.3f} on average, more than {thresholds.CALIBRATION_MOST}."
         found.append(Finding("ModelCalibration", "page", detail))
     if quality.join_ratio is not None and quality.join_ratio < thresholds.JOIN_RATIO_LEAST:

@@ -31,7 +31,8 @@ ROWS_FOR_DRIFT = 300
 """Predictions of a day before its PSI is judged: chance alone then gives 9 / 300 = 0.03."""
 
 QUALITY_WINDOW = 5_000
-"""Outcomes that the rolling figures are taken over: about five days of flights."""
+"""Outcomes that the rolling figures are taken over: about five days of flights. Fewer are shown and not judged: two
+days of storms alone are off by 0.2."""
 
 QUALITY_SEARCH = 30_000
 """Predictions that are looked through for them, newest first."""
@@ -41,8 +42,9 @@ QUALITY_LEAST = 1_000
 
 AUC_LEAST = 0.6
 BRIER_MOST = 0.22
-CALIBRATION_MOST = 0.1
-"""The worst five days of the training months have 0.65, 0.19 and 0.09."""
+CALIBRATION_MOST = 0.11
+"""The worst five days of the training months have 0.65, 0.20 and 0.10. The storms of December 2013 have 0.25 and 0.15:
+the model is wrong then, and says so for ten days."""
 
 JOIN_RATIO_LEAST = 0.5
 """Of the predictions whose flight must have landed, the share that has an outcome."""

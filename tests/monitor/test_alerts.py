@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -25,14 +26,18 @@ def test_a_good_model_raises_nothing_and_neither_does_an_unknown_one() -> None:
 @pytest.mark.parametrize(
     ("quality", "name"),
     [
-        (Quality(auc=thresholds.AUC_LEAST - 0.01), "ModelRanking"),
-        (Quality(brier=thresholds.BRIER_MOST + 0.01), "ModelBrier"),
-        (Quality(calibration_error=thresholds.CALIBRATION_MOST + 0.01), "ModelCalibration"),
-        (Quality(join_ratio=thresholds.JOIN_RATIO_LEAST - 0.01), "LabelJoinStalled"),
+        (replace(GOOD, auc=thresholds.AUC_LEAST - 0.01), "ModelRanking"),
+        (replace(GOOD, brier=thresholds.BRIER_MOST + 0.01), "ModelBrier"),
+        (replace(GOOD, calibration_error=thresholds.CALIBRATION_MOST + 0.01), "ModelCalibration"),
+        (replace(GOOD, join_ratio=thresholds.JOIN_RATIO_LEAST - 0.01), "LabelJoinStalled"),
     ],
 )
 def test_each_figure_has_its_alert(quality: Quality, name: str) -> None:
     assert [finding.name for finding in quality_findings(quality)] == [name]
+
+
+def test_two_days_of_storms_are_no_verdict() -> None:
+    assert not quality_findings(replace(GOOD, joined=2000, auc=0.4, brier=0.3, calibration_error=0.2))
 
 
 def test_what_cannot_be_written_is_said() -> None:

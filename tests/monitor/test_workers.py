@@ -1,0 +1,52 @@
+"""Several workers, one page: counts add up, the dead are not in flight, and a new start begins at zero."""
+
+from __future__ import annotations
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from monitor.test_live import eventually, metrics
+from running import FLIGHT, Running, free_port, own_home, running
+
+COUNT = ("http_request_duration_seconds_count", "POST", "/v1/predictions", "200")
+
+
+def workers(service: Running) -> set[int]:
+    """Those that have begun to count, by the files in which they do."""
+    return {int(file.stem.rpartition("_")[2]) for file in service.home.glob("state/metrics-*/gauge_livesum_*.db")}
+
+
+def ask(service: Running, times: int) -> None:
+    """Over connections of their own, so that both workers get some."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: service.post("/v1/predictions", FLIGHT).status_code, range(times)))
+    assert answers == [200] * times
+
+
+def test_two_workers_are_one_service(home: Path, tmp_path: Path) -> None:
+    folder, port = own_home(home, tmp_path), free_port()
+    for start in range(2):
+        with running(folder, arguments=["--workers", "2"], port=port) as service:
+            assert metrics(service)[COUNT] == 0, f"start {start}"
+            ask(service, 60)
+            seen = [metrics(service) for _ in range(6)]
+            assert {counted[COUNT] for counted in seen} == {60}
+            assert eventually(lambda: metrics(service)["prediction_score_count",] == 60)
+            assert metrics(service)["http_requests_in_flight",] == 1  # the one that asks
+            assert len([name for name, *_ in seen[0] if name == "model_info"]) == 1
+            assert not [name for name, *_ in seen[0] if name.startswith("process_")]
+            if start == 1:
+                after_a_death(service)
+
+
+def after_a_death(service: Running) -> None:
+    before = workers(service)
+    assert len(before) == 2
+    dying = min(before)
+    os.kill(dying, signal.SIGKILL)
+    assert eventually(lambda: metrics(service) and dying not in workers(service), seconds=30)
+    assert metrics(service)[COUNT] >= 60, "what it had counted stays counted"
+    assert metrics(service)["http_requests_in_flight",] == 1
+    assert eventually(lambda: len(workers(service)) == 2, seconds=30), "it is replaced"
