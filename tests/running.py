@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import socket
@@ -12,9 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
+
+Result = TypeVar("Result")
 
 FLIGHT: dict[str, Any] = {
     "carrier": "UA",
@@ -99,6 +102,12 @@ def running(
             process.kill()
             process.wait()
             raise
+
+
+def awaited(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine on an event loop of its own. In a thread, since Playwright keeps a loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def refusal(folder: Path, lesson: int = 9, **environment: str) -> tuple[int, str]:

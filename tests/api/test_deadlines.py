@@ -7,7 +7,7 @@ import json
 import socket
 from pathlib import Path
 
-from running import FLIGHT, own_home, running
+from running import FLIGHT, awaited, own_home, running
 
 from labserver.api.deadlines import Deadlines
 
@@ -38,7 +38,7 @@ def test_only_the_slow_ones_are_cancelled_each_in_its_time() -> None:
 
         return await asyncio.gather(*(later(0.05 * n, seconds) for n, seconds in enumerate((0.01, 5, 0.1, 5, 0.02))))
 
-    assert asyncio.run(run()) == ["done", "late", "done", "late", "done"]
+    assert awaited(run()) == ["done", "late", "done", "late", "done"]
 
 
 def test_someone_elses_cancellation_is_not_taken_for_a_deadline() -> None:
@@ -52,7 +52,7 @@ def test_someone_elses_cancellation_is_not_taken_for_a_deadline() -> None:
             return True
         return False
 
-    assert asyncio.run(run())
+    assert awaited(run())
 
 
 def test_a_body_that_does_not_arrive_is_answered_with_408_and_others_are_not_kept_waiting(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from running import FLIGHT, Running, own_home, running
+from running import FLIGHT, Running, awaited, own_home, running
 
 DESTS = ("ORD", "IAH", "SFO", "MIA", "ATL", "BOS", "ZZZ", "DEN")
 
@@ -38,7 +38,7 @@ def test_each_of_many_at_once_gets_the_answer_it_would_get_alone(home: Path, tmp
         alone = {
             body["dest"]: requests.post(service.url + "/v1/predictions", json=body, timeout=10) for body in bodies[:8]
         }
-        answers = asyncio.run(pipelined(service, bodies))
+        answers = awaited(pipelined(service, bodies))
     for body, (status, answer) in zip(bodies, answers, strict=True):
         expected = alone[body["dest"]]
         assert status == expected.status_code
