@@ -99,6 +99,7 @@ def test_a_value_beyond_training_is_clipped_and_one_that_cannot_be_is_refused_an
         service.predict(replace(FLIGHT, overrides={"made_up_by_a_client": 1.0}))
     monitor.round()
     assert value(registry, "feature_clipped_total", feature="wind_speed") == 1
+    assert value(registry, "feature_clipped_total", feature="humidity") == 0
     assert value(registry, "feature_rejected_total", feature="wind_speed") == 1
     assert value(registry, "feature_rejected_total", feature="visibility") == 1
     assert value(registry, "prediction_score_count") == 2

@@ -59,8 +59,12 @@ def test_a_clock_that_goes_back_begins_anew(reference: Reference) -> None:
     days = Days(reference)
     for day in range(3):
         watch(days, reference, DAY + timedelta(days=day), 10)
-    watch(days, reference, DAY - timedelta(days=60), 4)
+    watch(days, reference, DAY, 4)
     assert (days.today().rows, len(days.complete())) == (4, 0)
+    watch(days, reference, DAY + timedelta(days=1), 6)
+    assert (days.today().rows, [t.rows for t in days.complete()]) == (6, [4]), (
+        "what was seen before is not counted twice"
+    )
 
 
 def test_a_question_about_the_future_waits_for_its_day(reference: Reference) -> None:
