@@ -44,7 +44,7 @@ def start(
     signal.signal(signal.SIGTERM, _as_interrupt)
     signal.signal(signal.SIGHUP, _as_interrupt)
     with running_service(chosen.port) as url:
-        lines = [f"  Service     {url}/docs"]
+        lines = [f"  Service     {url}/"]
         with running_jupyter(url) if jupyter else _nothing() as lab:
             if lab:
                 lines.append(f"  JupyterLab  {lab}")
