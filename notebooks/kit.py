@@ -26,6 +26,7 @@ from cycler import cycler
 from IPython.display import publish_display_data as _publish
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from labserver.capacity import process
 from labserver.errors import LabError
@@ -41,6 +42,9 @@ for variable in [name for name in os.environ if name.startswith("LABSERVER_")]:
         del os.environ[variable]  # a stage is what its notebook says, whatever the shell says
 os.environ["LABSERVER_HOME"] = str(HOME)
 
+threadpool_limits(1)
+"""A notebook leaves the other cores to the services it measures. Import scikit-learn first: it brings the threads."""
+
 publish: Callable[..., None] = _publish
 
 RECORD = "application/scrapbook.scrap.json+json"
@@ -51,7 +55,9 @@ class CannotStart(LabError):
     """A service does not answer, or did not start."""
 
     def _render_traceback_(self) -> list[str]:
-        return [str(self)]  # all that a notebook shows: the sentence is for people, the stack is not
+        return [
+            str(self)
+        ]  # all that a notebook shows: the sentence is for people, the stack is not
 
 
 class ClaimFailed(AssertionError):
@@ -111,15 +117,23 @@ class Started(Live):
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], ready: str) -> None:
         stack = ExitStack()
-        self._end = weakref.finalize(self, stack.close)  # also when a cell is run twice, or never stops it
+        self._end = weakref.finalize(
+            self, stack.close
+        )  # also when a cell is run twice, or never stops it
         self.home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labserver-")))
         for name in ("bundle", "warehouse.duckdb", "teaching"):
             (self.home / name).symlink_to((HOME / name).resolve())
         port = process.free_port()
-        environment = {"LABSERVER_HOME": str(self.home), "LABSERVER_DRAIN_SECONDS": "0", **environment}
+        environment = {
+            "LABSERVER_HOME": str(self.home),
+            "LABSERVER_DRAIN_SECONDS": "0",
+            **environment,
+        }
         try:
             server = stack.enter_context(
-                process.started([*command, "--port", str(port)], port, self.home, environment=environment)
+                process.started(
+                    [*command, "--port", str(port)], port, self.home, environment=environment
+                )
             )
             server.await_ready(ready)
         except BaseException:
@@ -139,16 +153,22 @@ class Started(Live):
         self.stop()
 
 
-def _start(name: str, command: Sequence[str], environment: Mapping[str, str], ready: str) -> Started:
+def _start(
+    name: str, command: Sequence[str], environment: Mapping[str, str], ready: str
+) -> Started:
     try:
         return Started(command, environment, ready)
     except LabError as error:
         if "already in use" in str(error):  # somebody took the port between our look and our use
             return _start(name, command, environment, ready)
-        raise CannotStart(f"{name} did not start. {str(error).split('error: ')[-1][-400:]}") from None
+        raise CannotStart(
+            f"{name} did not start. {str(error).split('error: ')[-1][-400:]}"
+        ) from None
 
 
-def stage(lesson: int, parts: Path | None = None, *, workers: int = 1, **settings: object) -> Started:
+def stage(
+    lesson: int, parts: Path | None = None, *, workers: int = 1, **settings: object
+) -> Started:
     """The service as it stands after a lesson.
 
     Args:
@@ -161,7 +181,9 @@ def stage(lesson: int, parts: Path | None = None, *, workers: int = 1, **setting
         CannotStart: with the service's own sentence, if it refuses to start.
     """
     if unknown := settings.keys() - Settings.model_fields.keys():
-        raise CannotStart(f"There is no setting {', '.join(sorted(unknown))}. They stand in labserver/settings.py.")
+        raise CannotStart(
+            f"There is no setting {', '.join(sorted(unknown))}. They stand in labserver/settings.py."
+        )
     chosen = {"lesson": lesson, **({"parts": parts} if parts else {}), **settings}
     environment = {f"LABSERVER_{name.upper()}": str(value) for name, value in chosen.items()}
     command = [sys.executable, "-m", "labserver.cli", "serve", "--workers", str(workers)]
@@ -171,19 +193,31 @@ def stage(lesson: int, parts: Path | None = None, *, workers: int = 1, **setting
 def app(target: str, **environment: str) -> Started:
     """A FastAPI application from a file beside the notebooks, such as ``"lesson_00_app:app"``, run by uvicorn."""
     command = [sys.executable, "-m", "uvicorn", target, "--app-dir", str(FOLDER)]
+    environment = {
+        "OMP_NUM_THREADS": "1",
+        **environment,
+    }  # threads that wait for one another wait busily
     return _start(target, command, environment, "/openapi.json")
 
 
 def flights(day: str, number: int) -> list[dict[str, Any]]:
-    """The first flights of a day of 2013 (``"2013-10-15"``), by scheduled departure, as bodies of requests."""
+    """At most ``number`` flights, spread over a day such as ``"2013-10-15"``, as bodies of requests."""
     with open_warehouse(HOME / "warehouse.duckdb") as db:
         rows = db.execute(
             """SELECT carrier, flight, origin, dest, tailnum, scheduled_departure FROM flights
-            WHERE day = $day ORDER BY flight_id LIMIT $number""",
-            {"day": date.fromisoformat(day), "number": number},
+            WHERE day = $day ORDER BY flight_id""",
+            {"day": date.fromisoformat(day)},
         ).fetchall()
     names = ("carrier", "flight", "origin", "dest", "tailnum")
-    return [dict(zip(names, row, strict=False)) | {"scheduled_departure": row[-1].isoformat()} for row in rows]
+    return [
+        dict(zip(names, row, strict=False)) | {"scheduled_departure": row[-1].isoformat()}
+        for row in spread(rows, number)
+    ]
+
+
+def spread(items: Sequence[Any], number: int) -> Sequence[Any]:
+    """At most ``number`` of the items, at equal distances."""
+    return items[:: max(1, -(-len(items) // number))]
 
 
 # ---- a fair comparison ----
@@ -203,10 +237,14 @@ class Comparison:
         """How many times as long ``slow`` takes: the median of the rounds' ratios, so a slow spell of the machine,
         which meets both, counts for neither.
         """
-        return statistics.median(s / f for s, f in zip(self.seconds[slow], self.seconds[fast], strict=True))
+        return statistics.median(
+            s / f for s, f in zip(self.seconds[slow], self.seconds[fast], strict=True)
+        )
 
 
-def compare(calls: Mapping[str, Callable[[], object]], *, rounds: int = 5, each: int = 20) -> Comparison:
+def compare(
+    calls: Mapping[str, Callable[[], object]], *, rounds: int = 5, each: int = 20
+) -> Comparison:
     """Time calls against one another, one at a time, in rounds that begin with another call each.
 
     Args:
@@ -254,10 +292,21 @@ def claim(lesson: int, name: str, value: float, unit: str, **bound: float) -> No
     """
     [(kind, limit)] = bound.items()
     holds = {"at_least": value >= limit, "at_most": value <= limit, "equals": value == limit}[kind]
-    sentence = f"Lesson {lesson}: {name}: {kind.replace('_', ' ')} {limit:,g} {unit}".replace("equals", "exactly")
+    sentence = f"Lesson {lesson}: {name}: {kind.replace('_', ' ')} {limit:,g} {unit}".replace(
+        "equals", "exactly"
+    )
     measured = f"{value:,.4g} {unit}"
-    content = {"lesson": lesson, "name": name, "value": float(value) if math.isfinite(value) else None, "unit": unit}
-    record = {"name": f"lesson {lesson}: {name}", "data": content | {"bound": {kind: limit}}, "encoder": "json"}
+    content = {
+        "lesson": lesson,
+        "name": name,
+        "value": float(value) if math.isfinite(value) else None,
+        "unit": unit,
+    }
+    record = {
+        "name": f"lesson {lesson}: {name}",
+        "data": content | {"bound": {kind: limit}},
+        "encoder": "json",
+    }
     shown = (
         f"<p>{'✔' if holds else '✘'} <b>{escape(sentence)}</b><br>"
         f'measured now: <span class="measured">{escape(measured)}</span></p>'
@@ -289,9 +338,9 @@ STYLE: dict[Any, Any] = {
 
 def picture(finding: str, x: str = "", y: str = "") -> tuple[Figure, Axes]:
     """A figure whose title is the finding; ``x`` and ``y`` name the axes, with units."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(9, 4.6), layout="constrained")
-        axes.set(title=fill(finding, 70), xlabel=x, ylabel=y, axisbelow=True)
+    plt.rcParams.update(STYLE)
+    figure, axes = plt.subplots(figsize=(9, 4.6), layout="constrained")
+    axes.set(title=fill(finding, 70), xlabel=x, ylabel=y, axisbelow=True)
     return figure, axes
 
 

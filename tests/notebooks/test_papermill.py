@@ -9,9 +9,9 @@ from typing import Any
 
 import papermill
 import pytest
-from artefacts import LIMIT_SECONDS, kept, note
 from claims import FOLDER, NOTEBOOKS, check, lesson_of, parameters_of
 from running import Running, own_home, running
+from runs import LIMIT_SECONDS, kept, note
 
 OTHER: dict[str, Any] = {"DAY": "2013-11-19", "FLIGHTS": 120, "LOAD": 10}
 """Another day of flights, fewer of them, a smaller load."""
