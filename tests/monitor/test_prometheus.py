@@ -124,10 +124,12 @@ def firing(api: str) -> set[tuple[str, str | None]]:
 
 
 def scraped(api: str) -> bool:
+    """Whether it has started, and has read the service."""
     try:
-        found = requests.get(f"{api}/query", params={"query": "sum(up)"}, timeout=5).json()["data"]["result"]
+        answer = requests.get(f"{api}/query", params={"query": "sum(up)"}, timeout=5)
     except requests.ConnectionError:
         return False
+    found = answer.json()["data"]["result"] if answer.status_code == 200 else []
     return bool(found) and found[0]["value"][1] == "1"
 
 
