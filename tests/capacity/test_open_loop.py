@@ -72,7 +72,7 @@ def test_a_pause_counts_for_everyone_who_was_due_in_it() -> None:
     with serving(answer) as url:
         answers = open_loop(url, "{}", rate=500, seconds=1, connections=4)
     assert sum(latency > 100 for latency in answers.latencies) >= 100
-    assert answers.percentile(0.5) > 10
+    assert answers.percentile(0.9) > 100
     assert answers.percentile(0.99) > 300
 
 
