@@ -149,7 +149,9 @@ def test_marks_what_changes_from_run_to_run(path: Path) -> None:
         if "nbval-ignore-output" in tags:
             assert "measured" in tags, "what is not compared is what is measured"
         assert "NBVAL" not in cell.source, "tags, not comments"
-        if any(RECORD in output.get("data", {}) for output in cell.get("outputs", [])):
+        claims = sum(RECORD in output.get("data", {}) for output in cell.get("outputs", []))
+        assert claims <= 1, "one claim a cell: a failed claim would hide the next"
+        if claims:
             assert "measured" in tags
             assert "nbval-ignore-output" not in tags, "the sentence of a claim is compared"
     ignored = [cell for cell in code(path) if "nbval-ignore-output" in cell.metadata.get("tags", [])]

@@ -138,9 +138,10 @@ def test_a_stage_takes_another_port_where_one_is_taken(home: Path) -> None:
         port = taken.getsockname()[1]
         done = script(
             f"""
-free = kit.process.free_port
+from labserver.capacity import process
+free = process.free_port
 ports = iter([{port}])
-kit.process.free_port = lambda: next(ports, None) or free()
+process.free_port = lambda: next(ports, None) or free()
 with kit.stage(9) as stage:
     print(stage.get("/readyz").status_code, stage.url.endswith(":{port}"))
 """,
