@@ -25,6 +25,7 @@ from labserver.api.limits import Limits
 from labserver.api.logs import RequestLog
 from labserver.api.monitoring import expected_series, monitoring_routes
 from labserver.api.routes import description_routes, health_routes, outcome_routes, prediction_routes
+from labserver.features.catalogue import Catalogue
 from labserver.monitor.metrics import HttpMetrics, new_registry
 from labserver.monitor.monitor import Watched
 from labserver.monitor.observed import ObservedService
@@ -83,12 +84,15 @@ def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> Fas
     for router in routers:
         app.include_router(router)
     app.router.routes.extend(dashboard_routes())
-    metrics.expect(expected_series(routers))
+    series = expected_series(routers)
+    metrics.expect(series)
     _serve_docs(app)
+    _show_ranges(app, catalogue)
     # The last one added is the first that a request meets.
     if parts.inline(settings):
         app.add_middleware(InlinePrediction, service, *versions)
-    app.add_middleware(Limits, settings, admission, metrics)
+    posts = frozenset(path for path, method, _ in series if method == "POST")
+    app.add_middleware(Limits, settings, admission, metrics, posts)
     chatty = settings.log_level in {"debug", "info"}
     app.add_middleware(RequestLog, health, metrics, sys.stdout.buffer, chatty)
     return app
@@ -108,3 +112,25 @@ def _serve_docs(app: FastAPI) -> None:
             "swagger_favicon_url": "static/favicon.png",
         }
         return get_swagger_ui_html(**shown)
+
+
+def _show_ranges(app: FastAPI, catalogue: Catalogue) -> None:
+    """Lesson 4: OpenAPI shows what a client may send for each feature, from the catalogue that refuses the rest."""
+    allowed = {
+        feature.name: {
+            "type": "number",
+            "minimum": feature.possible.low,
+            "maximum": feature.possible.high,
+            "description": f"{feature.meaning} ({feature.unit})",
+        }
+        for feature in catalogue.features
+    }
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = plain()
+        overrides = schema["components"]["schemas"]["PredictionRequest"]["properties"]["overrides"]
+        overrides["anyOf"][0] = {"type": "object", "properties": allowed, "additionalProperties": False}
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -70,6 +70,15 @@ def test_the_catalogue_shows_both_ranges_and_the_model_its_baselines(service: Ru
     assert all(re.fullmatch("[0-9a-f]{64}", entry["sha256"]) for entry in model["files"].values())
 
 
+def test_openapi_shows_the_ranges_of_the_catalogue(service: Running) -> None:
+    schemas = service.get("/openapi.json").json()["components"]["schemas"]
+    [shown, _] = schemas["PredictionRequest"]["properties"]["overrides"]["anyOf"]
+    ranges = {name: [value["minimum"], value["maximum"]] for name, value in shown["properties"].items()}
+    groups = service.get("/v1/features").json()["groups"]
+    assert ranges == {feature["name"]: feature["possible"] for group in groups for feature in group["features"]}
+    assert shown["additionalProperties"] is False
+
+
 def test_the_docs_need_no_internet(service: Running) -> None:
     page = service.get("/docs").text
     linked = re.findall(r'(?:src|href)="([^"]+)"', page)
