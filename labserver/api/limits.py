@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Container
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,8 +27,12 @@ REASONS = {401: "unauthorised", 408: "timeout", 413: "too_large", 415: "not_json
 class Limits:
     """API key, content type, body size, time and number of requests, in front of every route."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, admission: Admission, metrics: HttpMetrics) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, admission: Admission, metrics: HttpMetrics, posts: Container[str]
+    ) -> None:
+        """``posts`` are the paths that take JSON by POST; any other path answers a POST with 404 or 405 itself."""
         self._app = app
+        self._posts = posts
         self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
         self._max_body = settings.max_body_bytes
         self._deadlines = Deadlines(settings.request_timeout_seconds)
@@ -84,7 +89,7 @@ class Limits:
             raise Problem(401, "This service needs the key it was started with, as the header X-API-Key.")
         if length.isdigit() and int(length) > self._max_body:
             raise self._too_large()
-        if scope["method"] == "POST" and content_type.split(b";")[0].strip().lower() != b"application/json":
+        if scope["method"] == "POST" and scope["path"] in self._posts and not _is_json(content_type):
             allowed = {"field": "Content-Type", "detail": "not JSON", "allowed": "application/json"}
             raise Problem(415, "The body must be sent as application/json.", [allowed])
         return length.isdigit()
@@ -111,3 +116,7 @@ class Limits:
             [{"field": "body", "detail": "too large", "allowed": f"at most {self._max_body:,} bytes"}],
             headers={"Connection": "close"},
         )
+
+
+def _is_json(content_type: bytes) -> bool:
+    return content_type.split(b";")[0].strip().lower() == b"application/json"

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 from pydantic import BaseModel
 
+from labserver.api.problems import documented
 from labserver.monitor.metrics import HttpMetrics, exposition
 from labserver.monitor.monitor import Monitor
 from labserver.stages import CHANGES, in_force
@@ -52,7 +53,7 @@ def monitoring_routes(
     own: Sequence[str],
 ) -> APIRouter:
     """``GET /metrics`` and ``GET /v1/monitor``."""
-    router = APIRouter(tags=["monitoring"])
+    router = APIRouter(responses=documented(401), tags=["monitoring"])
     shown = ("bundle_hash", "model_version", "features_version", "built_at")
     bundle = {name.removeprefix("bundle_"): manifest[name] for name in shown}
     parts = parts_in_force(lesson, own)

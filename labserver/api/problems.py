@@ -19,6 +19,43 @@ from labserver.errors import Refused, StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 
+SCHEMA: dict[str, Any] = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "detail", "allowed"],
+                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}, "allowed": {}},
+            },
+        },
+    },
+}
+MEANINGS = {
+    400: "Not JSON",
+    401: "The API key is missing or wrong",
+    408: "The request took too long",
+    409: "Another outcome is on disk already",
+    413: "The body is too large",
+    415: "Not sent as application/json",
+    422: "A field is not acceptable; the document names it and what is allowed",
+    503: "Not now; try again",
+}
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of these statuses, in FastAPI's form."""
+    content = {MEDIA_TYPE: {"schema": SCHEMA}}
+    return {status: {"description": MEANINGS[status], "content": content} for status in statuses}
+
 
 class Problem(HTTPException):
     """An error to answer with. ``errors`` are objects with ``field``, ``detail`` and ``allowed``."""

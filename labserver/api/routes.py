@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 
 from labserver.api.bodies import StrictRoute
 from labserver.api.lifecycle import Health
-from labserver.api.problems import Problem
+from labserver.api.problems import Problem, documented
 from labserver.api.schemas import (
     BatchRequest,
     BatchResponse,
@@ -30,15 +30,7 @@ from labserver.features.catalogue import Catalogue
 from labserver.monitor.outcomes import Outcome, OutcomeConflict, OutcomeStore
 from labserver.service.prediction import Service, together
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "Not JSON"},
-    401: {"description": "The API key is missing or wrong"},
-    408: {"description": "The request took too long"},
-    413: {"description": "The body is too large"},
-    415: {"description": "Not sent as application/json"},
-    422: {"description": "A field is not acceptable; the document names it and what is allowed"},
-    503: {"description": "Not now; try again"},
-}
+PROBLEMS = documented(400, 401, 408, 413, 415, 422, 503)
 
 
 def prediction_routes(service: Service, model_version: str, features_version: str) -> APIRouter:
@@ -76,7 +68,7 @@ def outcome_routes(outcomes: OutcomeStore) -> APIRouter:
     """What became of the predicted flights."""
     router = APIRouter(prefix="/v1", route_class=StrictRoute, responses=PROBLEMS, tags=["outcomes"])
 
-    @router.post("/outcomes", status_code=202, responses={409: {"description": "Another outcome is on disk already"}})
+    @router.post("/outcomes", status_code=202, responses=documented(409))
     async def outcome(outcome: OutcomeRequest) -> OutcomeAccepted:
         """Record how late a flight arrived. Safe to repeat; on disk once it is answered."""
         try:
@@ -93,7 +85,7 @@ def outcome_routes(outcomes: OutcomeStore) -> APIRouter:
 
 def description_routes(catalogue: Catalogue, manifest: Mapping[str, Any], lesson: int, own: list[str]) -> APIRouter:
     """What the service knows of itself."""
-    router = APIRouter(prefix="/v1", tags=["description"])
+    router = APIRouter(prefix="/v1", responses=documented(401, 408, 503), tags=["description"])
 
     @router.get("/features")
     async def features() -> CatalogueResponse:
@@ -121,7 +113,7 @@ def health_routes(health: Health) -> APIRouter:
         """The process answers."""
         return HealthShown(status="ok")
 
-    @router.get("/readyz", responses={503: {"description": "Not ready"}})
+    @router.get("/readyz", responses={503: {"description": "Not ready", "model": HealthShown}})
     async def ready(response: Response) -> HealthShown:
         """The service may be sent requests."""
         if health.reason:

@@ -39,7 +39,7 @@ def _rfc3339(value: object) -> object:
     return value
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339, json_schema_input_type=str), Field(strict=False)]
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339, json_schema_input_type=datetime), Field(strict=False)]
 Name = Annotated[str, Field(max_length=64)]
 Airport = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
