@@ -89,6 +89,7 @@ def replay(
     sample: Annotated[
         float, typer.Option(min=0, max=1, help="Share of flights whose vector is compared with training's.")
     ] = 1.0,
+    every: Annotated[int, typer.Option(min=1, max=1000, help="Ask about every so many-th flight only.")] = 1,
     incident: Annotated[str | None, typer.Option(help="Publish a mistake, such as visibility-km.")] = None,
     url: Annotated[str | None, typer.Option(help="The live service. It must use the same LABSERVER_HOME.")] = None,
 ) -> None:
@@ -100,7 +101,7 @@ def replay(
     chosen = settings()
     mistake = named(incident) if incident else None
     address = url or f"http://127.0.0.1:{chosen.port}"
-    summary = run(chosen, address, first, days, speed, outcomes, console, sample=sample, incident=mistake)
+    summary = run(chosen, address, first, days, speed, outcomes, console, sample=sample, every=every, incident=mistake)
     console.print(summary.text())
     if summary.mismatches:
         raise typer.Exit(1)

@@ -82,6 +82,13 @@ def test_a_quiet_day_is_watched_and_an_incident_is_found_within_the_next(service
     assert [feature["state"] for feature in service.get("/v1/monitor").json()["features"]].count("alert") == 1
 
 
+def test_a_thin_replay_asks_about_few_flights_in_the_same_world(home: Path, tmp_path: Path) -> None:
+    with running(own_home(home, tmp_path)) as thin:
+        seen = play(thin, date(2013, 9, 5), 2, every=50)
+    assert 30 < seen.flights < 50  # of about 2,000
+    assert (seen.compared, seen.mismatches, seen.outcomes) == (seen.flights, 0, seen.flights)
+
+
 def test_the_label_of_a_route_is_its_template(service: Running) -> None:
     for path in ("/v1/nothing/here", "/metrics/../x", "/%00"):
         service.get(path)
