@@ -20,6 +20,7 @@ from claims import FOLDER, RECORD, Record, records
 from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
 from running import free_port
 
 PREPARE = f"import sys; sys.path.insert(0, {str(FOLDER)!r}); import kit"
@@ -218,12 +219,15 @@ except requests.HTTPError as error:
 
 
 def test_a_picture_carries_its_words(notebook: Path) -> None:
-    words = "Two lines; the first rises."
+    words = 'Two lines; the "first" rises.'
     done = run(f"figure, axes = kit.picture('One rises')\naxes.plot([0, 1])\nkit.show(figure, {words!r})", notebook)
     [output] = done.cells[1].outputs
     assert output.data["image/png"].startswith("iVBOR")
     assert output.metadata["image/png"]["alt"] == words
     assert output.data["text/plain"] == words
+    page, _ = HTMLExporter().from_notebook_node(done)
+    assert """alt='Two lines; the "first" rises.'""" in page
+    assert "No description has been provided" not in page
 
 
 def test_the_record_has_one_name_everywhere() -> None:
