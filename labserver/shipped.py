@@ -10,7 +10,7 @@ from labserver.errors import Damaged
 from labserver.features.catalogue import Catalogue
 from labserver.features.definitions import CATALOGUE
 from labserver.features.ranges import CatalogueRanges, TypicalValues
-from labserver.features.store import OnlineStore, copy_snapshot
+from labserver.features.store import OnlineStore, provide
 from labserver.model.predictor import OnnxPredictor
 from labserver.model.reference import Reference
 from labserver.monitor.drift import PsiDetector
@@ -56,8 +56,7 @@ def service(ingredients: Ingredients) -> PredictionService:
     """Lesson 5: precomputed values are looked up in the online store."""
     context = ingredients.context
     path = context.settings.online_store
-    if not path.exists():
-        copy_snapshot(context.bundle.snapshot, path)
+    provide(context.bundle.snapshot, path)
     return PredictionService(
         context.catalogue,
         context.bundle.vocabulary,

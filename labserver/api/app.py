@@ -43,12 +43,12 @@ def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> Fas
     context, service = assemble(parts, settings)
     outcomes = OutcomeStore(settings.outcomes)
     admission = parts.admission(settings)
-    health = Health(admission)
     registry = new_registry()
     metrics = HttpMetrics(registry)
     manifest, catalogue = context.bundle.manifest, context.catalogue
     monitor = parts.monitor(Watched(settings, context.bundle, catalogue, registry, outcomes, parts.drift(context)))
     service = ObservedService(service, monitor)
+    health = Health(admission, service.problem)
     versions = manifest["model_version"], catalogue.version
 
     @asynccontextmanager

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
+import structlog
+
 from labserver.api.admission import Admission
 from labserver.settings import Settings
 
@@ -14,15 +16,26 @@ from labserver.settings import Settings
 class Health:
     """Whether the service may be sent requests."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, problem: Callable[[], str | None]) -> None:
+        """``problem`` says why the service behind the API cannot answer, or None."""
         self._admission = admission
+        self._problem = problem
+        self._last: str | None = None
         self.draining = False
 
-    @property
     def reason(self) -> str | None:
-        """Why not, or None if it may."""
+        """Why not, or None if it may. A change is logged: a balancer that moves away leaves no other trace."""
+        now = self._reason()
+        if now != self._last:
+            self._last = now
+            structlog.get_logger().warning("not_ready" if now else "ready_again", reason=now)
+        return now
+
+    def _reason(self) -> str | None:
         if self.draining:
             return "draining: this service is about to stop"
+        if problem := self._problem():
+            return problem
         return "overloaded: requests are being refused" if self._admission.overloaded else None
 
     def begin_drain(self) -> None:

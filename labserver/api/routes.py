@@ -116,9 +116,9 @@ def health_routes(health: Health) -> APIRouter:
     @router.get("/readyz", responses={503: {"description": "Not ready", "model": HealthShown}})
     async def ready(response: Response) -> HealthShown:
         """The service may be sent requests."""
-        if health.reason:
+        if reason := health.reason():
             response.status_code = 503
-            return HealthShown(status="not ready", reason=health.reason)
+            return HealthShown(status="not ready", reason=reason)
         return HealthShown(status="ok")
 
     return router

@@ -6,13 +6,16 @@ SELECT reads everything a flight needs, so an answer never mixes two moments.
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from labserver.errors import Damaged, StoreUnavailable
 from labserver.features.catalogue import Catalogue, Group
@@ -37,16 +40,30 @@ class Lookup:
 
 
 class OnlineStore:
-    """Reads the store. One connection, used from one thread at a time."""
+    """Reads the store, and goes on when the file is replaced or comes back.
+
+    An open connection reads the file that it opened, even if that was deleted, and pages that it remembers, even if the
+    file was written over. So twice a second the store looks whether the file was touched, and opens and checks it again
+    if so, or if it did not answer. Until a file passes there is no answer: old values would look like new ones.
+    """
+
+    LOOK_SECONDS = 0.5
+    WAIT_SECONDS = 0.05
+    """For a lock. Readers and the writer do not wait for each other; whoever does is in front of all other requests."""
 
     def __init__(self, path: Path, catalogue: Catalogue) -> None:
         """Open and check the file.
 
         Raises:
             Damaged: if it is missing, not a database, or of another catalogue.
+            StoreUnavailable: if another process keeps it locked.
         """
-        self._path = path
-        self._db = connect(path, catalogue)
+        self._path, self._catalogue = path, catalogue
+        self._file = _identity(path)
+        self._db: sqlite3.Connection | None = connect(path, catalogue)
+        self._db.execute(f"PRAGMA busy_timeout = {self.WAIT_SECONDS * 1000:.0f}")
+        self._problem = ""
+        self._look_at = 0.0
         self._stored = catalogue.stored
         self._queries: dict[int, str] = {}
         self._clock = (0, from_microseconds(0))
@@ -69,10 +86,7 @@ class OnlineStore:
         if query is None:
             query = self._queries[len(flights)] = _lookup(self._stored, len(flights))
         entities = [value for f in flights for value in (f.origin, f.dest, f.carrier, f.tailnum)]
-        try:
-            rows = self._db.execute(query, entities).fetchall()
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"The online store does not answer: {error}.") from None
+        rows = self._rows(query, entities)
         groups = len(self._stored)
         return [Lookup(self._clock_of(row[0]), row[1 + groups :], row[1 : 1 + groups]) for row in rows]
 
@@ -82,10 +96,49 @@ class OnlineStore:
         Raises:
             StoreUnavailable: if SQLite cannot answer now.
         """
-        return read_clock(self._db)
+        [[moment]] = self._rows("SELECT moment FROM clock", ())
+        return from_microseconds(moment)
+
+    def problem(self) -> str | None:
+        """Why the store cannot answer now, and what to run, without the path; None if it can."""
+        try:
+            self.clock()
+        except StoreUnavailable as error:
+            return str(error).replace(str(self._path), self._path.name)
+        return None
 
     def close(self) -> None:
-        self._db.close()
+        if self._db is not None:
+            self._db.close()
+
+    def _rows(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + self.LOOK_SECONDS
+            self._look()
+        db = self._db
+        if db is None:
+            raise StoreUnavailable(self._problem)
+        try:
+            if rows := db.execute(query, values).fetchall():
+                return rows
+            raise sqlite3.DatabaseError("its clock is gone")
+        except sqlite3.Error as error:
+            self._let_go(f"The online store does not answer: {error}.")
+            raise StoreUnavailable(self._problem) from None
+
+    def _look(self) -> None:
+        found = _identity(self._path)
+        if self._db is not None and found == self._file:
+            return
+        try:
+            self._db = connect(self._path, self._catalogue, self.WAIT_SECONDS)
+            self._file = found
+        except (Damaged, StoreUnavailable) as error:
+            self._let_go(str(error))
+
+    def _let_go(self, why: str) -> None:
+        self._db, self._problem = None, why  # not closed: another thread may be reading; the last reference closes it
 
     def _clock_of(self, moment: int) -> datetime:
         if self._clock[0] != moment:  # the clock moves seldom, and a datetime is dear to make
@@ -109,16 +162,32 @@ def _lookup(stored: tuple[Group, ...], flights: int) -> str:
     return f"SELECT clock.moment, {known}, {columns} FROM (VALUES {asked}) AS q CROSS JOIN clock {joins}"
 
 
-def connect(path: Path, catalogue: Catalogue) -> sqlite3.Connection:
-    """Open an existing store for reading and writing.
+def _identity(path: Path) -> tuple[int, ...]:
+    """Which file the path names, and when it was written last; empty if there is none.
+
+    Its content is not looked at: to open the file past SQLite and close it again would drop SQLite's locks on it.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def connect(path: Path, catalogue: Catalogue, wait: float = 5.0) -> sqlite3.Connection:
+    """Open an existing store for reading and writing; ``wait`` seconds for a lock, now and later.
 
     Raises:
         Damaged: if it is missing, not a database, or of another catalogue.
+        StoreUnavailable: if another process keeps it locked.
     """
     if not path.exists():
-        raise Damaged(f"There is no online store at {path}. Run `labserver build`.")
+        raise Damaged(f"There is no online store at {path}. `labserver serve` starts with the bundle's snapshot.")
     remedy = "Run `labserver serve --fresh-store` to start from the bundle's snapshot."
-    db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
+    try:
+        db = sqlite3.connect(path, isolation_level=None, timeout=wait, check_same_thread=False)
+    except sqlite3.Error as error:  # such as a folder without permission
+        raise Damaged(f"The online store at {path} cannot be opened ({error}). {remedy}") from None
     try:
         [problem] = db.execute("PRAGMA quick_check(1)").fetchone()
         if problem != "ok":
@@ -126,10 +195,15 @@ def connect(path: Path, catalogue: Catalogue) -> sqlite3.Connection:
         [version] = db.execute("SELECT catalogue FROM clock").fetchone()
     except (sqlite3.Error, TypeError) as error:
         db.close()
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            locked = f"The online store at {path} is locked by another process. Wait for it, or stop it."
+            raise StoreUnavailable(locked) from None
         raise Damaged(f"The online store at {path} is damaged ({error}). {remedy}") from None
     if version != catalogue.version:
         db.close()
         raise Damaged(f"The online store at {path} is of catalogue {version}, not {catalogue.version}. {remedy}")
+    with suppress(sqlite3.OperationalError):  # a copy of a snapshot is not in this mode yet
+        db.execute("PRAGMA journal_mode = WAL")
     return db
 
 
@@ -158,6 +232,15 @@ def copy_snapshot(snapshot: Path, path: Path) -> None:
     for leftover in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
         leftover.unlink(missing_ok=True)
     temporary.replace(path)
+
+
+def provide(snapshot: Path, path: Path) -> None:
+    """Start with a copy of a bundle's snapshot where there is no store yet. Of several workers one makes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            copy_snapshot(snapshot, path)
 
 
 def read_clock(db: sqlite3.Connection) -> datetime:

@@ -44,3 +44,7 @@ class ObservedService:
     def explain(self, vector: Vector) -> list[dict[str, Any]]:
         """As the service does."""
         return self._service.explain(vector)
+
+    def problem(self) -> str | None:
+        """As the service does."""
+        return self._service.problem()

@@ -84,6 +84,9 @@ class Values(Protocol):
     def clock(self) -> datetime:
         """The moment up to which values are complete."""
 
+    def problem(self) -> str | None:
+        """Why there are none now, and what to do about it; None if all is well."""
+
 
 class Service(Protocol):
     """What the API, batch scoring and replay need."""
@@ -99,6 +102,9 @@ class Service(Protocol):
 
     def explain(self, vector: Vector) -> list[dict[str, Any]]:
         """For each feature its value, origin, age and what was done to it."""
+
+    def problem(self) -> str | None:
+        """Why nothing can be predicted now, and what to do about it; None if all is well. Asked by /readyz."""
 
 
 class PredictionService:
@@ -168,6 +174,10 @@ class PredictionService:
     def explain(self, vector: Vector) -> list[dict[str, Any]]:
         """See :class:`Service`."""
         return explain(self.catalogue, vector)
+
+    def problem(self) -> str | None:
+        """See :class:`Service`."""
+        return self._values.problem()
 
     def _received(self, flight: Flight, known: Lookup) -> Received:
         """Everything that is known of a flight, in catalogue order, as it came."""

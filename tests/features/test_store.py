@@ -154,7 +154,7 @@ def test_a_lookup_of_entities_that_no_one_knows_has_no_values_and_the_clock(path
 
 
 def test_a_missing_store_says_what_to_run(tmp_path: Path, catalogue: Catalogue) -> None:
-    with pytest.raises(Damaged, match=r"There is no online store at .*Run `labserver build`"):
+    with pytest.raises(Damaged, match=r"There is no online store at .*`labserver serve` starts with"):
         OnlineStore(tmp_path / "online.db", catalogue)
     assert not (tmp_path / "online.db").exists()
 
