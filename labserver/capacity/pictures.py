@@ -25,7 +25,9 @@ def draw(measured: Measured, target: Target, folder: Path) -> list[Path]:
         picture(axes, measured, target)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylim(bottom=0)
-        axes.legend(frameon=False, loc="upper left" if name == "latency" else "lower right")
+        axes.legend(
+            facecolor="white", edgecolor="none", framealpha=1, loc="upper left" if name == "latency" else "lower right"
+        )
         drawn.append(folder / f"{name}.png")
         figure.savefig(drawn[-1])
     return drawn

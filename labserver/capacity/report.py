@@ -9,6 +9,9 @@ from typing import Any
 from labserver.capacity.measure import Measured
 from labserver.capacity.plan import Plan, Target
 
+LATE = 0.3
+"""Share of a p99 from which on the generator's own lateness spoils it."""
+
 
 def text(measured: Measured, target: Target, plan: Plan) -> str:
     """Tables in Markdown, then the plan."""
@@ -84,6 +87,8 @@ def _points(measured: Measured) -> str:
         f"| {point.rate:,.0f} | {point.p50_ms:.2f} | {point.p99_ms:.2f} | {point.late_ms:.2f} | {point.requests:,} |"
         for point in measured.points
     ]
+    if any(point.late_ms > LATE * point.p99_ms for point in measured.points):
+        rows.append("\nThe generator itself was late: other work on this machine is in these latencies. Measure again.")
     return "\n".join(rows)
 
 

@@ -44,6 +44,13 @@ def test_noise_of_two_per_cent_moves_the_curve_by_little_more(law: Law, seed: in
     assert throughputs(found) == pytest.approx(throughputs(law), rel=0.05)
 
 
+def test_worked_out_by_hand() -> None:
+    law = Law(rate=1000, contention=0.1, coherency=0.01)
+    assert law.throughput(1) == 1000
+    assert law.throughput(10) == pytest.approx(10_000 / (1 + 0.1 * 9 + 0.01 * 10 * 9))
+    assert law.response_seconds(10) == pytest.approx(0.0028)
+
+
 def test_peak_is_where_throughput_is_highest() -> None:
     law = Law(rate=1000, contention=0.1, coherency=0.01)  # sqrt(0.9 / 0.01) = 9.49
     assert law.peak_users == pytest.approx(9.4868, abs=1e-4)
