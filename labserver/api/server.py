@@ -6,7 +6,9 @@ The application is imported by ``create``: who only wants the command line (``la
 from __future__ import annotations
 
 import ipaddress
+import resource
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from labserver.errors import LabError
@@ -26,11 +28,19 @@ def create() -> FastAPI:
         chosen = settings()
         check_host(chosen)
         configure(chosen.log_level)
+        _allow_connections()
         own = own_parts(chosen.parts) if chosen.parts else {}
         return create_app(chosen, stage(chosen.lesson, own), sorted(own))
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _allow_connections() -> None:
+    """Take as many open files, and so connections, as the system grants: it starts processes with 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems say infinity and grant less
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def check_host(chosen: Settings) -> None:
@@ -59,7 +69,7 @@ def uvicorn_command(chosen: Settings, workers: int) -> list[str]:
         "--port": chosen.port,
         "--workers": workers,
         "--loop": "uvloop",
-        "--http": "httptools",
+        "--http": "labserver.api.connections:Connection",
         "--log-level": chosen.log_level,
         "--timeout-graceful-shutdown": chosen.shutdown_seconds,
     }
