@@ -22,6 +22,17 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
         "answers changed by a feature nobody asked for": {"equals": 0},
         "flights one catalogue answers differently": {"equals": 0},
     },
+    2: {
+        "AUC with the future in the table": {"at_least": 0.9},
+        "AUC of that model when the question is due": {"at_most": 0.7},
+        "values from the future in the answers of stage 1": {"at_least": 80},
+        "seconds for the join of a year": {"at_most": 10},
+        "rows known after the question": {"equals": 0},
+        "values that erasing the future changes": {"equals": 0},
+        "AUC of the honest model": {"at_least": 0.7},
+        "AUC that the leak promised beyond that": {"at_least": 0.2},
+        "values from the future in the answers of stage 2": {"equals": 0},
+    },
 }
 """Lesson to claim to bound. A notebook makes exactly these: one more, one less or another bound is a failure."""
 
