@@ -76,7 +76,9 @@ def running(
 ) -> Iterator[Running]:
     """A service over a home made by :func:`own_home`; gone when the block ends. ``options`` are those of ``Popen``."""
     port, log = port or free_port(), folder / f"stage-{lesson}.log"
-    settings = {"LABSERVER_HOME": str(folder), "LABSERVER_DRAIN_SECONDS": "0", **(environment or {})}
+    # A busy machine may take its time over a first request that imports scikit-learn: that is not what is tested.
+    patient = {"LABSERVER_DRAIN_SECONDS": "0", "LABSERVER_REQUEST_TIMEOUT_SECONDS": "60"}
+    settings = {"LABSERVER_HOME": str(folder), **patient, **(environment or {})}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command(port, lesson), *arguments],
