@@ -30,7 +30,7 @@ def execute(path: Path, folder: Path = FOLDER) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook,
-        timeout=180,
+        timeout=300,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,

@@ -5,16 +5,38 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from dataclasses import asdict
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from claims import FOLDER, Record
 
 ROOT = Path(os.environ.get("LABSERVER_ARTEFACTS") or FOLDER.parent / "artefacts") / "notebooks"
 
-LIMIT_SECONDS = 120.0
-"""A notebook has 60 s on two cores. Here two run at a time, so each gets about one core: twice the time is the bar.
-The seconds themselves are in ``runs.json``."""
+LIMIT = 90.0
+"""Processor seconds. A notebook has a minute of two cores; of those 120 s some pass in waiting. Processor time, since
+that is the same however busy the machine is. The seconds on the clock are kept in ``runs.json``."""
+
+
+@dataclass
+class Taken:
+    """What a run took: seconds on the clock, and of all processes that it started and that ended with it."""
+
+    seconds: float = 0.0
+    processor_seconds: float = 0.0
+
+
+@contextmanager
+def timed() -> Iterator[Taken]:
+    """Filled in when the block ends."""
+    taken, clock, before = Taken(), time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    yield taken
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    taken.seconds = round(time.perf_counter() - clock, 1)
+    taken.processor_seconds = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1)
 
 
 def kept(run: str, notebook: Path) -> Path:
@@ -24,14 +46,14 @@ def kept(run: str, notebook: Path) -> Path:
     return folder / notebook.name
 
 
-def note(run: str, notebook: Path, seconds: float, claims: list[Record]) -> None:
+def note(run: str, notebook: Path, taken: Taken, claims: list[Record]) -> None:
     """Add a run's time and claims to ``runs.json``, and the claims to the table ``claims.md``."""
     with (ROOT / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the other worker writes here too
         path = ROOT / "runs.json"
         runs = json.loads(path.read_text()) if path.exists() else {}
         runs.setdefault(notebook.stem, {})[run] = {
-            "seconds": round(seconds, 1),
+            **asdict(taken),
             "claims": [asdict(record) for record in claims],
         }
         path.write_text(json.dumps(runs, indent=1, sort_keys=True) + "\n")

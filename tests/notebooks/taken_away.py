@@ -37,6 +37,25 @@ def catalogue(settings):
     return ByHand((replace(first, features=(hour, *more)), *others))
 """
 
+# What training has not seen is refused: one range in place of two.
+ONE_RANGE = """
+from labserver.errors import Refused
+
+class OneRange:
+    def __init__(self, catalogue):
+        self.catalogue = catalogue
+
+    def apply(self, matrix):
+        return
+
+    def check_override(self, name, value):
+        if not self.catalogue[name].trained.seen.holds(value):
+            raise Refused(name, "unseen", "what was seen")
+
+def ranges(context):
+    return OneRange(context.catalogue)
+"""
+
 CHANGES: dict[int, list[tuple[str, str]]] = {
     0: [
         # Both copies take the hour from time_hour: no skew.
@@ -53,6 +72,89 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
             f"skewed = Path(workshop.name) / 'skewed.py'\nskewed.write_text({BY_HAND!r})\n"
             "with kit.stage(9, skewed) as stage:",
         ),
+    ],
+    4: [
+        # The stage with ranges, where the one without is meant, and the other way round.
+        ("with kit.stage(3) as stage:", "with kit.stage(4) as stage:"),
+        ("with kit.stage(4) as stage:\n    after", "with kit.stage(3) as stage:\n    after"),
+        # Any wind is possible.
+        ('possible = catalogue["wind_speed"].possible', 'possible = type(catalogue["wind_speed"].possible)(0, 1e9)'),
+        # The finished service without this lesson.
+        ("finished = kit.stage(9)", "finished = kit.stage(9, without)"),
+        # What training has not seen is refused.
+        (
+            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)",
+            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)\n"
+            f"narrow = Path(workshop.name) / 'narrow.py'\nnarrow.write_text({ONE_RANGE!r})\n"
+            "finished = kit.stage(9, narrow)",
+        ),
+    ],
+    6: [
+        # The loader of stage 5 in the place of the one that verifies.
+        ("careful, trusting = stages.stage(6).loader", "careful, trusting = stages.stage(5).loader"),
+        # A stage that unpickles what it finds.
+        ("process.running_stage(swapped, 6)", "process.running_stage(swapped, 5)"),
+        # Fetched from the store, and unpickled for each request.
+        (
+            "ends = ExitStack()",
+            "ends = ExitStack()\n"
+            "store = kit.app('lesson_06_store:app', FILE=str(settings.experiment), BYTES_PER_SECOND='8e6')\n"
+            "away = {'LABSERVER_MODEL_STORE': f'{store.url}/model'}",
+        ),
+        ('copy_of_bundle("polled"), 6', 'copy_of_bundle("polled"), 5'),
+    ],
+    2: [
+        # Nothing leaks: the table is as known.
+        ("BY_DATE = ALL.replace(", "BY_DATE, _ = ALL, ALL.replace("),
+        # Serving looks into the warehouse as it did before the lesson.
+        (
+            "risks(honest, as_known)",
+            "risks(honest, point_in_time(db, ALL.replace('predicted_at AS as_of', "
+            "\"TIMESTAMPTZ '2014-01-02' AS as_of\"), CATALOGUE))",
+        ),
+        ("kit.stage(1) as stage:\n    stage_1", "kit.stage(2) as stage:\n    stage_1"),
+        ("kit.stage(2) as stage:\n    stage_2", "kit.stage(1) as stage:\n    stage_2"),
+        # One flight after the other, of which twenty are joined and the rest are reckoned.
+        (
+            'claim(2, "seconds for the join of a year", seconds',
+            "started = time.perf_counter()\nfor row in range(1, 21):\n"
+            "    point_in_time(db, f'{ALL} WHERE flight_id = {row}', CATALOGUE)\n"
+            "seconds = (time.perf_counter() - started) / 20 * len(flights)\n"
+            'claim(2, "seconds for the join of a year", seconds',
+        ),
+        # The join by date.
+        (
+            'rows_from_the_future(ALL), "rows"',
+            'rows_from_the_future(ALL.replace("predicted_at AS as_of", MIDNIGHT)), "rows"',
+        ),
+        (
+            "changed_by_erasing(ALL, as_known)",
+            'changed_by_erasing(*(q := ALL.replace("predicted_at AS as_of", MIDNIGHT), '
+            "point_in_time(db, q, CATALOGUE)))",
+        ),
+    ],
+    9: [
+        # A request that is refused.
+        ("unwatched = kit.stage(8)", 'unwatched = kit.stage(8)\nunwatched.post("/v1/predictions", {})'),
+        # Calm days in place of the storm.
+        ("STORM = date(2013, 12, 8)", "STORM = date(2013, 9, 8)"),
+        # The limits that were measured, in place of the rule of thumb; and the other way round.
+        ("(daily > 0.25)", "(daily > np.nan_to_num(Limits.of(reference).day, nan=np.inf))"),
+        (
+            "from labserver.model.reference import psi",
+            "from labserver.model.reference import psi\nfrom labserver.monitor.drift import Limits",
+        ),
+        (
+            "detector = PsiDetector(catalogue, reference)",
+            "from dataclasses import replace\n"
+            "no_worst = replace(reference, worst_day=reference.worst_day * 0, worst_month=reference.worst_month * 0)\n"
+            "detector = PsiDetector(catalogue, no_worst)",
+        ),
+        # A slow world, in which the mistake has been made from the start.
+        ("DAYS = 62", "from labserver.incidents import incident\nDAYS = 1"),
+        ("DAYS, every=15)", 'DAYS, 7200, every=3, incident=incident("visibility-km"))'),
+        # No mistake on the day of the mistake.
+        ('{"incident": incident("visibility-km"), "speed"', '{"incident": None, "speed"'),
     ],
 }
 """Lesson to pairs of a text that occurs once in its notebook's code, and what takes its place."""
@@ -79,7 +181,7 @@ def run(path: Path, home: Path) -> list[Record]:
     with tempfile.TemporaryDirectory() as folder, running(own_home(home, Path(folder))) as service:
         os.environ |= {"LABSERVER_HOME": str(home), "LABSERVER_URL": service.url}
         place = {"metadata": {"path": str(FOLDER)}}
-        NotebookClient(notebook, timeout=180, kernel_name="python3", resources=place, allow_errors=True).execute()
+        NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place, allow_errors=True).execute()
         kept = Path(folder) / path.name
         nbformat.write(notebook, kept)
         return records(kept)
