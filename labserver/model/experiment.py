@@ -27,11 +27,11 @@ def frames(
     """
     table = pd.concat([flights, used], axis=1)
     held_out = table[~train].assign(probability=model.predict_proba(used[~train])[:, 1])
-    judged = held_out[["origin", "dest", "late", "probability"]]
+    by_route = held_out.groupby(["origin", "dest"])[["late", "probability"]]
     return {
         "training": table[train],
         "held_out": held_out,
-        "by_route": {route: part for route, part in judged.groupby(["origin", "dest"])},  # noqa: C416
+        "by_route": {route: part for route, part in by_route},  # noqa: C416
     }
 
 

@@ -29,7 +29,9 @@ LAST_NIGHT = """
 """
 
 MONTH = """
-    SELECT *, arrived_at > $night - INTERVAL 7 DAY AS this_week FROM flights LEFT JOIN planes USING (tailnum)
+    SELECT *, arrived_at > $night - INTERVAL 7 DAY AS this_week
+    FROM flights LEFT JOIN planes USING (tailnum)
+        LEFT JOIN weather ON weather.origin = flights.origin AND weather.observed_at = flights.time_hour
     WHERE arrived_at > $night - INTERVAL 30 DAY AND arrived_at <= $night
 """
 
