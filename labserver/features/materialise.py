@@ -11,8 +11,9 @@ from pathlib import Path
 import duckdb
 
 from labserver.features.catalogue import Catalogue, Group
-from labserver.features.flight import microseconds
-from labserver.features.store import Row, advance, clear, create, read_clock
+from labserver.features.flight import from_microseconds, microseconds
+from labserver.features.publish import Row, advance, refill
+from labserver.features.store import create, read_clock
 
 
 def latest(db: duckdb.DuckDBPyConnection, group: Group, after: datetime, until: datetime) -> list[Row]:
@@ -32,20 +33,21 @@ def materialise(
     db: duckdb.DuckDBPyConnection, store: sqlite3.Connection, catalogue: Catalogue, until: datetime
 ) -> None:
     """Bring a store to ``until``: only what became known since its clock is read and written."""
-    now = read_clock(store)
-    advance(
-        store,
-        catalogue.stored,
-        {group.name: latest(db, group, now, until) for group in catalogue.stored},
-        until,
-    )
+    advance(store, catalogue.stored, _known(db, catalogue, read_clock(store), until), until)
+
+
+def _known(
+    db: duckdb.DuckDBPyConnection, catalogue: Catalogue, after: datetime, until: datetime
+) -> dict[str, list[Row]]:
+    return {group.name: latest(db, group, after, until) for group in catalogue.stored}
 
 
 def set_clock(db: duckdb.DuckDBPyConnection, store: sqlite3.Connection, catalogue: Catalogue, moment: datetime) -> None:
     """Bring a store to ``moment`` from wherever its clock stands; to go back it is filled anew."""
     if read_clock(store) > moment:
-        clear(store, catalogue.stored)
-    materialise(db, store, catalogue, moment)
+        refill(store, catalogue.stored, _known(db, catalogue, from_microseconds(0), moment), moment)
+    else:
+        materialise(db, store, catalogue, moment)
 
 
 def write_snapshot(db: duckdb.DuckDBPyConnection, path: Path, catalogue: Catalogue, moment: datetime) -> None:

@@ -10,7 +10,7 @@ import fcntl
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,9 +19,7 @@ from typing import Any
 
 from labserver.errors import Damaged, StoreUnavailable
 from labserver.features.catalogue import Catalogue, Group
-from labserver.features.flight import Flight, from_microseconds, microseconds
-
-Row = tuple[object, ...]
+from labserver.features.flight import Flight, from_microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,47 +252,3 @@ def read_clock(db: sqlite3.Connection) -> datetime:
     except sqlite3.Error as error:
         raise StoreUnavailable(f"The online store does not answer: {error}.") from None
     return from_microseconds(moment)
-
-
-def advance(
-    db: sqlite3.Connection, groups: Iterable[Group], rows: Mapping[str, Iterable[Row]], clock: datetime
-) -> None:
-    """Publish newer values and move the clock, in one transaction.
-
-    A row replaces the stored one only if it was known no earlier, so running the same batch twice, or an old batch
-    late, changes nothing.
-
-    Args:
-        db: an open store.
-        groups: the groups that may have rows.
-        rows: by group, tuples of the entity's columns, ``known_at`` in microseconds, and the values.
-        clock: the moment up to which the rows are complete. The clock never goes back.
-    """
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        for group in groups:
-            if new := rows.get(group.name):
-                db.executemany(_upsert(group), new)
-        db.execute("UPDATE clock SET moment = max(moment, ?)", (microseconds(clock),))
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
-def clear(db: sqlite3.Connection, groups: Iterable[Group]) -> None:
-    """Empty the store and set its clock back to 1970. Call inside no transaction."""
-    db.execute("BEGIN IMMEDIATE")
-    for group in groups:
-        db.execute(f"DELETE FROM {group.name}")
-    db.execute("UPDATE clock SET moment = 0")
-    db.execute("COMMIT")
-
-
-def _upsert(group: Group) -> str:
-    columns = (*group.entity, "known_at", *group.columns)
-    assignments = ", ".join(f"{column} = excluded.{column}" for column in ("known_at", *group.columns))
-    return (
-        f"INSERT INTO {group.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
-        f"ON CONFLICT DO UPDATE SET {assignments} WHERE excluded.known_at >= {group.name}.known_at"
-    )

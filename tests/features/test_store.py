@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from labserver.errors import Damaged, StoreUnavailable
 from labserver.features.catalogue import Catalogue, Feature, Group, Range
 from labserver.features.flight import Flight, from_microseconds, microseconds
-from labserver.features.store import OnlineStore, Row, advance, clear, copy_snapshot, create, read_clock
+from labserver.features.publish import Row, advance, refill
+from labserver.features.store import OnlineStore, copy_snapshot, create, read_clock
 from labserver.model.bundle import Bundle
 
 LEVEL = Feature("level", "m", "Height of the water", "tests", Range(0, 10))
@@ -100,11 +101,11 @@ def test_a_batch_that_fails_half_way_leaves_values_and_clock_as_they_were() -> N
         assert content(store) == {"EWR": (2, 2.0)}
 
 
-def test_a_cleared_store_is_empty_and_its_clock_stands_at_1970() -> None:
+def test_a_refilled_store_holds_the_new_values_alone_and_its_clock_may_go_back() -> None:
     with closing(empty()) as store:
-        publish(store, [("EWR", 1, 1.0)], 1)
-        clear(store, TINY.stored)
-        assert (content(store), read_clock(store)) == ({}, EPOCH)
+        publish(store, [("EWR", 9, 1.0), ("JFK", 9, 1.0)], 9)
+        refill(store, TINY.stored, {TINY.stored[0].name: [("EWR", 2, 3.0)]}, from_microseconds(5))
+        assert (content(store), read_clock(store)) == ({"EWR": (2, 3.0)}, from_microseconds(5))
 
 
 @given(
