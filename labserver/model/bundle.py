@@ -138,9 +138,9 @@ def load_bundle(path: Path) -> Bundle:
         path=path,
         manifest=manifest,
         model=(path / "model.onnx").read_bytes(),
-        catalogue=json.loads((path / "catalogue.json").read_bytes()),
-        reference=json.loads((path / "reference.json").read_bytes()),
-        vocabulary=json.loads((path / "vocabulary.json").read_bytes()),
+        catalogue=_read_json(path, "catalogue.json"),
+        reference=_read_json(path, "reference.json"),
+        vocabulary=_read_json(path, "vocabulary.json"),
     )
 
 
@@ -164,6 +164,14 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise _damaged(path, MANIFEST, "is not readable") from None
     return dict(manifest)
+
+
+def _read_json(path: Path, name: str) -> dict[str, Any]:
+    """Whoever can write the manifest can write its hashes: what is in a file is not known from them."""
+    try:
+        return dict(json.loads((path / name).read_bytes()))
+    except (ValueError, TypeError):
+        raise _damaged(path, name, "is not readable") from None
 
 
 def _damaged(path: Path, name: str, what: str) -> Damaged:

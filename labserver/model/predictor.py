@@ -8,6 +8,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from labserver.errors import Damaged
+
 
 class Predictor(Protocol):
     """A model, ready to answer."""
@@ -26,6 +28,9 @@ class OnnxPredictor:
             model: the ONNX file's content.
             threads: threads for the arithmetic of one call. One row has no work for a second one, and threads that
                 spin while they wait take the processor from the requests.
+
+        Raises:
+            Damaged: if it is no ONNX model.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -33,7 +38,10 @@ class OnnxPredictor:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its kinds have no base of their own
+            raise Damaged(f"The model is not readable ({error}). Run `labserver build`.") from None
         self._outputs = ["probabilities"]
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
