@@ -26,7 +26,7 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
         "AUC with the future in the table": {"at_least": 0.9},
         "AUC of that model when the question is due": {"at_most": 0.7},
         "values from the future in the answers of stage 1": {"at_least": 80},
-        "seconds for the join of a year": {"at_most": 10},
+        "processor seconds for the join of a year": {"at_most": 10},
         "rows known after the question": {"equals": 0},
         "values that erasing the future changes": {"equals": 0},
         "AUC of the honest model": {"at_least": 0.7},

@@ -116,11 +116,11 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
         ("kit.stage(2) as stage:\n    stage_2", "kit.stage(1) as stage:\n    stage_2"),
         # One flight after the other, of which twenty are joined and the rest are reckoned.
         (
-            'claim(2, "seconds for the join of a year", seconds',
+            'claim(2, "processor seconds for the join of a year", seconds',
             "started = time.perf_counter()\nfor row in range(1, 21):\n"
             "    point_in_time(db, f'{ALL} WHERE flight_id = {row}', CATALOGUE)\n"
             "seconds = (time.perf_counter() - started) / 20 * len(flights)\n"
-            'claim(2, "seconds for the join of a year", seconds',
+            'claim(2, "processor seconds for the join of a year", seconds',
         ),
         # The join by date.
         (
