@@ -24,7 +24,7 @@ from labserver.api.lifecycle import Health
 from labserver.api.limits import Limits
 from labserver.api.logs import RequestLog
 from labserver.api.monitoring import expected_series, monitoring_routes
-from labserver.api.routes import description_routes, health_routes, outcome_routes, prediction_routes
+from labserver.api.routes import description_routes, health_routes, outcome_routes, posts_by_path, prediction_routes
 from labserver.features.catalogue import Catalogue
 from labserver.monitor.metrics import HttpMetrics, new_registry
 from labserver.monitor.monitor import Watched
@@ -84,15 +84,13 @@ def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> Fas
     for router in routers:
         app.include_router(router)
     app.router.routes.extend(dashboard_routes())
-    series = expected_series(routers)
-    metrics.expect(series)
+    metrics.expect(expected_series(routers))
     _serve_docs(app)
     _show_ranges(app, catalogue)
     # The last one added is the first that a request meets.
     if parts.inline(settings):
         app.add_middleware(InlinePrediction, service, *versions)
-    posts = frozenset(path for path, method, _ in series if method == "POST")
-    app.add_middleware(Limits, settings, admission, metrics, posts)
+    app.add_middleware(Limits, settings, admission, metrics, posts_by_path(routers))
     chatty = settings.log_level in {"debug", "info"}
     app.add_middleware(RequestLog, health, metrics, sys.stdout.buffer, chatty)
     return app

@@ -69,14 +69,7 @@ class InlinePrediction:
             await self._app(scope, receive, send)
             return
         scope["route"] = self  # for the log, as FastAPI does for its own routes
-        body = b""
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
+        body = (await receive())["body"]  # all of it: Limits has gathered it
         try:
             answer = await self._turn.predict(parse(PredictionRequest, body).to_flight())
         except Exception as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Container
+from collections.abc import Mapping
 
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labserver.api import dashboard
@@ -28,13 +29,19 @@ class Limits:
     """API key, content type, body size, time and number of requests, in front of every route."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, admission: Admission, metrics: HttpMetrics, posts: Container[str]
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        admission: Admission,
+        metrics: HttpMetrics,
+        posts: Mapping[str, BaseRoute],
     ) -> None:
-        """``posts`` are the paths that take JSON by POST; any other path answers a POST with 404 or 405 itself."""
+        """``posts`` are the routes that take JSON by POST, by path. At any other path a POST is answered 404 or 405."""
         self._app = app
         self._posts = posts
         self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
         self._max_body = settings.max_body_bytes
+        self._room = settings.max_body_bytes * settings.concurrency
         self._deadlines = Deadlines(settings.request_timeout_seconds)
         self._admission = admission
         self._metrics = metrics
@@ -44,17 +51,11 @@ class Limits:
             await self._app(scope, receive, send)
             return
         try:
-            declared = self._check(scope)
-            checked = receive if declared else self._bounded(receive)
+            self._check(scope)
             if scope["path"] in VITAL:
-                await self._app(scope, checked, send)
-            elif self._admission.enter():
-                try:
-                    await self._timed(scope, checked, send)
-                finally:
-                    self._admission.leave()
+                await self._app(scope, receive, send)
             else:
-                raise Problem(503, "Too many requests at once. Try again.", headers={"Retry-After": "1"})
+                await self._timed(scope, receive, send)
         except Problem as problem:
             if scope.get("answering"):
                 raise
@@ -66,7 +67,7 @@ class Limits:
         assert task is not None  # noqa: S101  (an ASGI server runs each request in a task)
         self._deadlines.begin(task)
         try:
-            await self._app(scope, receive, send)
+            await self._admitted(scope, receive, send)
         except asyncio.CancelledError:
             if not self._deadlines.expired(task):
                 raise
@@ -75,8 +76,29 @@ class Limits:
         finally:
             self._deadlines.end(task)
 
-    def _check(self, scope: Scope) -> bool:
-        """Whether the body's length is declared, and so held to by the server."""
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A place is taken once the body is here: clients that send slowly must not keep the others out.
+
+        Where there is no place, the body is not waited for.
+        """
+        self._enter()
+        self._admission.leave()
+        message = await receive()
+        if message.get("more_body") or len(message.get("body", b"")) > self._max_body:
+            message = await self._body(receive, message)
+        if message["type"] == "http.disconnect":
+            return
+        self._enter()
+        try:
+            await self._app(scope, _replayed(message, receive), send)
+        finally:
+            self._admission.leave()
+
+    def _enter(self) -> None:
+        if not self._admission.enter():
+            raise Problem(503, "Too many requests at once. Try again.", headers={"Retry-After": "1"})
+
+    def _check(self, scope: Scope) -> None:
         length = content_type = key = b""
         for name, value in scope["headers"]:
             if name == b"content-length":
@@ -89,25 +111,33 @@ class Limits:
             raise Problem(401, "This service needs the key it was started with, as the header X-API-Key.")
         if length.isdigit() and int(length) > self._max_body:
             raise self._too_large()
-        if scope["method"] == "POST" and scope["path"] in self._posts and not _is_json(content_type):
+        route = self._posts.get(scope["path"]) if scope["method"] == "POST" else None
+        scope["route"] = route  # for the log, until the router does the same: it may not come to that
+        if route and not _is_json(content_type):
             allowed = {"field": "Content-Type", "detail": "not JSON", "allowed": "application/json"}
             raise Problem(415, "The body must be sent as application/json.", [allowed])
-        return length.isdigit()
 
-    def _bounded(self, receive: Receive) -> Receive:
-        """Counts what arrives: a chunked body declares no length."""
-        total = 0
+    async def _body(self, receive: Receive, message: Message) -> Message:
+        """The rest of a body that begins with ``message``, as one message, or the news that the client went away.
 
-        async def bounded() -> Message:
-            nonlocal total
-            message = await receive()
-            if message["type"] == "http.request":
-                total += len(message.get("body", b""))
-                if total > self._max_body:
+        Bodies that arrive in pieces share a bounded room, as large as that of all requests that may be inside.
+        """
+        pieces = bytearray()
+        try:
+            while message["type"] == "http.request":
+                piece = message.get("body", b"")
+                if len(pieces) + len(piece) > self._max_body:  # a chunked body declares no length
                     raise self._too_large()
+                if len(piece) > self._room:
+                    raise Problem(503, "Too much is arriving at once. Try again.", headers={"Retry-After": "1"})
+                pieces += piece
+                self._room -= len(piece)
+                if not message.get("more_body"):
+                    return {"type": "http.request", "body": bytes(pieces)}
+                message = await receive()
             return message
-
-        return bounded
+        finally:
+            self._room += len(pieces)
 
     def _too_large(self) -> Problem:
         return Problem(
@@ -116,6 +146,20 @@ class Limits:
             [{"field": "body", "detail": "too large", "allowed": f"at most {self._max_body:,} bytes"}],
             headers={"Connection": "close"},
         )
+
+
+def _replayed(message: Message, receive: Receive) -> Receive:
+    """A ``receive`` that gives a message that is here already, and then whatever comes."""
+    waiting = True
+
+    async def replayed() -> Message:
+        nonlocal waiting
+        if waiting:
+            waiting = False
+            return message
+        return await receive()
+
+    return replayed
 
 
 def _is_json(content_type: bytes) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import queue
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.routing import APIRoute
 
 from labserver.api.bodies import StrictRoute
 from labserver.api.lifecycle import Health
@@ -122,3 +123,9 @@ def health_routes(health: Health) -> APIRouter:
         return HealthShown(status="ok")
 
     return router
+
+
+def posts_by_path(routers: Sequence[APIRouter]) -> dict[str, APIRoute]:
+    """The routes that take a body."""
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    return {route.path: route for route in routes if "POST" in (route.methods or ())}
