@@ -33,6 +33,18 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
         "AUC that the leak promised beyond that": {"at_least": 0.2},
         "values from the future in the answers of stage 2": {"equals": 0},
     },
+    9: {
+        "requests that failed in the storm": {"equals": 0},
+        "Brier score of the storm against the bundle's own": {"at_least": 1.5},
+        "quiet days on which one limit of 0.25 would call": {"at_least": 90},
+        "alerts on the days of seven quiet months": {"equals": 0},
+        "pages about the inputs of the calm autumn": {"equals": 0},
+        "days of the world in a minute of replay": {"at_least": 30},
+        "alerts during two quiet months, live": {"equals": 0},
+        "hours of the day until the incident's page": {"at_most": 24},
+        "alerts of the incident that name its cause": {"equals": 100},
+        "pages that say the model is wrong": {"at_least": 1},
+    },
 }
 """Lesson to claim to bound. A notebook makes exactly these: one more, one less or another bound is a failure."""
 
