@@ -195,8 +195,9 @@ def _write(
         write_snapshot(db, folder / "online.db", catalogue, TRAINED_UNTIL)
 
     bundle_hash = write_bundle(settings.bundle, manifest, fill)
-    everything = {"model": fitted.model, "baselines": fitted.baselines, "scores": fitted.metrics}
-    write_experiment(settings.experiment, {**everything, **frames(fitted.model, flights, used, train)}, bundle_hash)
+    models = {"model": fitted.model, "baselines": fitted.baselines, "scores": fitted.metrics}
+    experiment = {**models, **frames(fitted.model, flights, raw, used, train)}
+    write_experiment(settings.experiment, experiment, bundle_hash)
     copy_snapshot(load_bundle(settings.bundle).snapshot, settings.online_store)
     return bundle_hash
 

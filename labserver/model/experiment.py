@@ -18,17 +18,22 @@ from labserver.model.bundle import sha256
 
 
 def frames(
-    model: HistGradientBoostingClassifier, flights: pd.DataFrame, used: pd.DataFrame, train: NDArray[np.bool_]
+    model: HistGradientBoostingClassifier,
+    flights: pd.DataFrame,
+    raw: NDArray[np.float32],
+    used: pd.DataFrame,
+    train: NDArray[np.bool_],
 ) -> dict[str, Any]:
     """The frames that a model was fitted and judged on, and what it said of each route.
 
-    All arguments have one row a flight: ``flights`` with origin, dest, carrier and late, ``used`` with the features,
-    ``train`` whether training saw it.
+    All arguments have one row a flight: ``flights`` with origin, dest, carrier and late, ``raw`` and ``used`` with the
+    features as joined and as cleaned, ``train`` whether training saw it.
     """
     table = pd.concat([flights, used], axis=1)
     held_out = table[~train].assign(probability=model.predict_proba(used[~train])[:, 1])
     by_route = held_out.groupby(["origin", "dest"])[["late", "probability"]]
     return {
+        "joined": pd.DataFrame(raw[train], columns=used.columns),
         "training": table[train],
         "held_out": held_out,
         "by_route": {route: part for route, part in by_route},  # noqa: C416

@@ -122,7 +122,7 @@ def test_until_lesson_6_nothing_starts_while_the_model_store_is_down(copied: Set
 
 def test_the_experiment_is_all_that_a_notebook_has_in_hand(settings: Settings) -> None:
     experiment = pickle.loads(settings.experiment.read_bytes())
-    assert set(experiment) == {"model", "baselines", "scores", "training", "held_out", "by_route"}
+    assert set(experiment) == {"model", "baselines", "scores", "joined", "training", "held_out", "by_route"}
     assert len(experiment["training"]) + len(experiment["held_out"]) == 336_776
     assert sum(len(part) for part in experiment["by_route"].values()) == len(experiment["held_out"])
     assert settings.experiment.stat().st_size < 60e6
