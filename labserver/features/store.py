@@ -37,6 +37,10 @@ class Lookup:
     known_at: Sequence[int | None]
 
 
+NOBODY = (None, None, None, None)
+"""A question that touches every table and finds nothing."""
+
+
 class OnlineStore:
     """Reads the store, and goes on when the file is replaced or comes back.
 
@@ -100,7 +104,7 @@ class OnlineStore:
     def problem(self) -> str | None:
         """Why the store cannot answer now, and what to run, without the path; None if it can."""
         try:
-            self.clock()
+            self._rows(_lookup(self._stored, 1), NOBODY)
         except StoreUnavailable as error:
             return str(error).replace(str(self._path), self._path.name)
         return None
@@ -191,6 +195,8 @@ def connect(path: Path, catalogue: Catalogue, wait: float = 5.0) -> sqlite3.Conn
         if problem != "ok":
             raise sqlite3.DatabaseError(problem)
         [version] = db.execute("SELECT catalogue FROM clock").fetchone()
+        if version == catalogue.version:
+            db.execute(_lookup(catalogue.stored, 1), NOBODY)
     except (sqlite3.Error, TypeError) as error:
         db.close()
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:

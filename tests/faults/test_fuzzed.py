@@ -1,0 +1,44 @@
+"""Requests made from the OpenAPI document by schemathesis, valid and invalid."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from asking import by_status, metrics, ready, shown
+from running import own_home, running
+from table import Note
+
+# The schema cannot say that a code must be in the schedule: a request that it allows may rightly be refused.
+UNFIT = "positive_data_acceptance"
+
+
+def test_no_request_that_the_schema_suggests_breaks_the_service(
+    home: Path, tmp_path: Path, full: bool, note: Note
+) -> None:
+    report = tmp_path / "report.json"
+    with running(own_home(home, tmp_path)) as service:
+        command = [sys.executable, "-m", "schemathesis.cli", "run", service.url + "/openapi.json", "--no-color"]
+        options: dict[str, object] = {"-n": 150 if full else 8, "--exclude-checks": UNFIT, "--report": "json"}
+        options["--report-json-path"] = report
+        done = subprocess.run(
+            [*command, "--continue-on-failure", *(str(word) for option in options.items() for word in option)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        assert ready(service.url)
+        statuses = by_status(service.url)
+        in_flight = metrics(service.url)["http_requests_in_flight"]
+    cases = json.loads(report.read_text())["test_cases"]
+    errors = sum(number for status, number in statuses.items() if int(status) >= 500 and status != 503)
+    broken = errors + cases["with_failures"] + cases["errored"]
+    note("schemathesis over the OpenAPI document", cases["generated"], broken, shown(statuses))
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert cases["generated"] >= (2000 if full else 200)
+    assert broken == 0
+    assert in_flight == 1  # the one that asks

@@ -1,0 +1,123 @@
+"""Five times as much as the service can do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+
+import requests
+from asking import by_status, metrics, ready, wait_for
+from needed import needed
+from running import FLIGHT, Running, own_home, running
+from table import Note
+
+from labserver.capacity.load import Answers, closed_loop, open_loop
+from labserver.capacity.process import leashed
+
+PATH = "/v1/predictions"
+BODY = json.dumps(FLIGHT)
+
+
+def calm_again(service: Running) -> None:
+    """Nothing is left inside, and a balancer may come back."""
+    wait_for(lambda: metrics(service.url)["http_requests_in_flight"] == 1)  # the one that asks
+    wait_for(lambda: ready(service.url))
+    assert requests.post(service.url + PATH, json=FLIGHT, timeout=20).status_code == 200
+
+
+def waits(asked: Answers) -> str:
+    return f"accepted ones waited {asked.percentile(0.5):.0f} ms, p99 {asked.percentile(0.99):.0f} ms"
+
+
+def test_stage_9_answers_some_at_once_and_refuses_the_rest_at_once(
+    home: Path, tmp_path: Path, full: bool, note: Note
+) -> None:
+    """A closed loop of five times as many connections as may be inside: whoever is refused asks again at once."""
+    needed("wrk", "wrk")
+    seconds, limit = (8 if full else 2), 64
+    with running(own_home(home, tmp_path)) as service:
+        url, script = service.url + PATH, tmp_path / "ask.lua"
+        peak = closed_loop(url, BODY, script, (), 16, seconds)
+        before = by_status(service.url, PATH)
+        flood = subprocess.Popen(
+            leashed(["wrk", "-t1", f"-c{5 * limit}", f"-d{seconds}s", "-s", str(script), url]),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        asked = open_loop(url, BODY, rate=50, seconds=seconds * 0.8)
+        printed = flood.communicate(timeout=60)[0]
+        counts = by_status(service.url, PATH) - before
+        calm_again(service)
+    goodput = (counts[200] - len(asked.latencies)) / seconds
+    hung = int("timeout" in printed) + asked.unanswered + asked.failed
+    others = sum(number for status, number in counts.items() if status not in (200, 503))
+    note(
+        f"stage 9: {5 * limit} connections that ask without a pause, {limit} may be inside",
+        counts.total(),
+        hung + others,
+        f"200: {counts[200]:,}, 503: {counts[503]:,}; goodput {goodput:,.0f}/s, {goodput / peak:.0%} of the peak "
+        f"{peak:,.0f}/s; {waits(asked)}",
+    )
+    assert (hung, others) == (0, 0), (printed, counts, asked.failed, asked.unanswered)
+    assert counts[503] > 0
+    assert goodput > 0.1 * peak
+    assert len(asked.latencies) > 0
+
+
+def test_stage_7_answers_as_many_as_ever(home: Path, tmp_path: Path, full: bool, note: Note) -> None:
+    """An open loop: questions come five times as fast as they can be answered, whatever is answered."""
+    seconds = 10 if full else 3
+    with running(own_home(home, tmp_path), lesson=7, environment={"LABSERVER_CONCURRENCY": "4"}) as service:
+        url = service.url + PATH
+        peak = busiest(url, 4, seconds)
+        asked = open_loop(url, BODY, rate=5 * peak, seconds=seconds, connections=64)
+        calm_again(service)
+    goodput = len(asked.latencies) / seconds
+    note(
+        f"stage 7: {5 * peak:,.0f} requests/s at a capacity of {peak:,.0f}/s, 4 may be inside",
+        asked.asked,
+        asked.failed + asked.unanswered,
+        f"200: {len(asked.latencies):,}, 503: {asked.shed:,}; goodput {goodput / peak:.0%} of the peak; {waits(asked)}",
+    )
+    assert (asked.failed, asked.unanswered) == (0, 0)
+    assert asked.shed > 0
+    assert goodput > 0.25 * peak
+
+
+def busiest(url: str, clients: int, seconds: float) -> float:
+    """Requests/s of so many clients that each wait for their answer."""
+    over, answered = threading.Event(), [0] * clients
+
+    def keep_asking(number: int) -> None:
+        with requests.Session() as session:
+            while not over.wait(0):
+                assert session.post(url, json=FLIGHT, timeout=20).status_code == 200
+                answered[number] += 1
+
+    threads = [threading.Thread(target=keep_asking, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    over.wait(seconds)
+    over.set()
+    for thread in threads:
+        thread.join(timeout=20)
+    return sum(answered) / seconds
+
+
+def test_clients_that_leave_before_their_answer_leave_nothing_behind(
+    home: Path, tmp_path: Path, full: bool, note: Note
+) -> None:
+    count = 400 if full else 60
+    batch = {"flights": [FLIGHT] * 300}
+    with running(own_home(home, tmp_path)) as service:
+        gone = 0
+        for number in range(count):
+            try:
+                requests.post(service.url + PATH + "/batch", json=batch, timeout=(5, 0.001 + number % 20 / 1000))
+            except requests.RequestException:
+                gone += 1
+        calm_again(service)
+    note("clients that leave before they are answered", gone, 0, "requests in flight: 0 afterwards")
+    assert gone > count / 4
