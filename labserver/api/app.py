@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -22,7 +21,7 @@ from labserver.api.dashboard import dashboard_routes
 from labserver.api.inline import InlinePrediction
 from labserver.api.lifecycle import Health
 from labserver.api.limits import Limits
-from labserver.api.logs import RequestLog
+from labserver.api.logs import RequestLog, output
 from labserver.api.monitoring import expected_series, monitoring_routes
 from labserver.api.routes import description_routes, health_routes, outcome_routes, posts_by_path, prediction_routes
 from labserver.features.catalogue import Catalogue
@@ -92,7 +91,7 @@ def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> Fas
         app.add_middleware(InlinePrediction, service, *versions)
     app.add_middleware(Limits, settings, admission, metrics, posts_by_path(routers))
     chatty = settings.log_level in {"debug", "info"}
-    app.add_middleware(RequestLog, health, metrics, sys.stdout.buffer, chatty)
+    app.add_middleware(RequestLog, health, metrics, output(), chatty)
     return app
 
 

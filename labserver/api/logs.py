@@ -8,9 +8,10 @@ import re
 import secrets
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import orjson
 import structlog
@@ -20,6 +21,29 @@ from labserver.api.lifecycle import Health
 from labserver.monitor.metrics import HttpMetrics
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class LossyStream:
+    """Takes what it is given and never raises: a full disk, or a reader that is gone, must not cost an answer."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        """Write, or lose."""
+        with suppress(OSError):
+            self._stream.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Try to."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
+def output() -> BinaryIO:
+    """Where log lines go."""
+    return cast(BinaryIO, LossyStream(sys.stdout.buffer))
 
 
 def configure(level: str) -> None:
@@ -33,7 +57,7 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(serializer=orjson.dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=structlog.BytesLoggerFactory(output()),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)

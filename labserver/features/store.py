@@ -227,12 +227,20 @@ def create(path: Path, catalogue: Catalogue) -> sqlite3.Connection:
 
 
 def copy_snapshot(snapshot: Path, path: Path) -> None:
-    """Put a fresh copy of a bundle's snapshot in place of the store, ready for one writer and many readers."""
+    """Put a fresh copy of a bundle's snapshot in place of the store, ready for one writer and many readers.
+
+    Raises:
+        Damaged: if the snapshot is not a database.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".new")
     shutil.copyfile(snapshot, temporary)
-    with closing(sqlite3.connect(temporary, isolation_level=None)) as db:
-        db.execute("PRAGMA journal_mode = WAL")
+    try:
+        with closing(sqlite3.connect(temporary, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.DatabaseError as error:
+        temporary.unlink()
+        raise Damaged(f"The snapshot {snapshot} is damaged ({error}). Run `labserver build`.") from None
     for leftover in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
         leftover.unlink(missing_ok=True)
     temporary.replace(path)

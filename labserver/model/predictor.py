@@ -41,7 +41,7 @@ class OnnxPredictor:
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its kinds have no base of their own
-            raise Damaged(f"The model is not readable ({error}). Run `labserver build`.") from None
+            raise Damaged(f"model.onnx is not readable ({error}). Run `labserver build`.") from None
         self._outputs = ["probabilities"]
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,100 @@
+"""A disk that takes no more: the kernel is told that the service's files may not grow."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import closing
+from pathlib import Path
+
+import requests
+from asking import asking, metrics, ready, shown, wait_for
+from needed import absent
+from running import Running, free_port, own_home, running
+from table import Note
+
+WHOLE = resource.RLIM_INFINITY
+
+
+def limit_files(service: Running, size: int) -> None:
+    """No file of the service may grow beyond so many bytes. Python ignores the signal, so writes fail with EFBIG."""
+    if not hasattr(resource, "prlimit"):
+        absent("Limits of a running process can be set on Linux alone.")
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (size, WHOLE))
+
+
+def tell(service: Running) -> int:
+    body = {"id": uuid.uuid4().hex, "arrival_delay_minutes": 7.0}
+    return requests.post(service.url + "/v1/outcomes", json=body, timeout=20).status_code
+
+
+def test_predictions_go_on_while_the_disk_is_full_and_outcomes_are_refused(
+    home: Path, tmp_path: Path, full: bool, note: Note
+) -> None:
+    seconds = 6 if full else 2.5
+    with running(own_home(home, tmp_path)) as service:
+        told = [tell(service) for _ in range(5)]
+        limit_files(service, 4096)
+        with asking(service.url, 3) as asked:
+            during = [tell(service) for _ in range(20)]
+            time.sleep(seconds)
+            alerts = requests.get(service.url + "/v1/monitor", timeout=20).json()["alerts"]
+            page = metrics(service.url)
+        assert ready(service.url)
+        limit_files(service, WHOLE)
+        wait_for(lambda: tell(service) == 202)
+        written = metrics(service.url)["prediction_log_rows_total"]
+        wait_for(lambda: metrics(service.url)["prediction_log_rows_total"] > written or written >= asked.total)
+        wait_for(lambda: metrics(service.url)["prediction_log_rows_total"] == asked.total)
+    with closing(sqlite3.connect(tmp_path / "state/predictions.db")) as db:
+        [(logged,)] = db.execute("SELECT count(*) FROM predictions").fetchall()
+    false = sum(status == 202 for status in during)
+    others = asked.total - asked.counts[200]
+    names = {alert["name"] for alert in alerts}
+    note(
+        "disk full: predictions",
+        asked.total,
+        others,
+        f"{shown(asked.counts)}; {page['prediction_log_write_errors_total']:.0f} failed writes counted, "
+        f"alerts {', '.join(sorted(names))}; {logged:,} rows in the log once there was room",
+    )
+    note("disk full: outcomes", len(during), false, f"{during.count(503)} answered with 503, 0 with 202")
+    assert told == [202] * 5
+    assert (others, set(during)) == (0, {503})
+    assert page["prediction_log_write_errors_total"] > 0
+    assert page["outcome_write_errors_total"] > 0
+    assert {"PredictionLogFailing", "OutcomesFailing"} <= names
+    assert logged == asked.total
+
+
+def test_predictions_go_on_when_the_log_cannot_be_written(home: Path, tmp_path: Path, note: Note) -> None:
+    """Standard output is a device that is always full."""
+    if not Path("/dev/full").exists():
+        absent("There is no /dev/full here.")
+    port = free_port()
+    environment = os.environ | {"LABSERVER_HOME": str(own_home(home, tmp_path)), "LABSERVER_DRAIN_SECONDS": "0"}
+    command = [sys.executable, "-m", "labserver.cli", "serve", "--port", str(port)]
+    with Path("/dev/full").open("wb") as device, (tmp_path / "errors").open("wb") as errors:
+        process = subprocess.Popen(command, env=environment, stdout=device, stderr=errors)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: ready(url), 60)
+        with asking(url, 2) as asked:
+            time.sleep(1)
+            (tmp_path / "state/online.db").rename(tmp_path / "state/elsewhere.db")
+            time.sleep(1)
+            (tmp_path / "state/elsewhere.db").rename(tmp_path / "state/online.db")
+            wait_for(lambda: ready(url))
+    finally:
+        process.terminate()
+        code = process.wait(timeout=20)
+    others = asked.total - asked.counts[200] - asked.counts[503]
+    note("the log's disk full, and a fault that should be logged", asked.total, others, shown(asked.counts))
+    assert others == 0, asked.counts
+    assert asked.counts[200] > 0 < asked.counts[503]
+    assert code in (0, -15)
