@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' labserver/__init__.py
 IMAGE ?= localhost/labserver:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup build serve test check notebooks bench image lock clean
+.PHONY: help lab setup build serve test check notebooks bench faults image lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ image: build  ## the finished service as a container image (needs podman or dock
 	BUILDAH_FORMAT=docker $(ENGINE) build --file $(CONTAINERFILE) --tag $(IMAGE) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git describe --always --abbrev=40 --dirty 2>/dev/null || echo unknown) \
 	    --build-context bundle=$$(realpath $${LABSERVER_HOME:-var}/bundle) $(IMAGE_FLAGS) .
+
+faults: setup build  ## break everything that can break, and print what was lost (a few minutes; needs wrk)
+	FAULTS=full $(BIN)/python -m pytest -p no:cacheprovider -q tests/faults
 
 bench: setup build  ## stages against the floor: writes var/bench.json and var/bench.md (needs wrk)
 	@$(BIN)/labserver bench
