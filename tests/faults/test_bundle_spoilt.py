@@ -34,7 +34,7 @@ def removed(file: Path) -> None:
     file.unlink()
 
 
-SPOILT = {flipped: "one bit flipped", truncated: "cut in half", removed: "removed"}
+SPOILT: dict[Spoil, str] = {flipped: "one bit flipped", truncated: "cut in half", removed: "removed"}
 
 
 def copied(home: Path, folder: Path) -> Path:

@@ -42,7 +42,7 @@ def test_stage_9_answers_some_at_once_and_refuses_the_rest_at_once(
         peak = closed_loop(url, BODY, script, (), 16, seconds)
         before = by_status(service.url, PATH)
         flood = subprocess.Popen(
-            leashed(["wrk", "-t1", f"-c{5 * limit}", f"-d{seconds}s", "-s", str(script), url]),
+            leashed(["wrk", "-t1", f"-c{5 * limit}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), url]),
             stdout=subprocess.PIPE,
             text=True,
         )

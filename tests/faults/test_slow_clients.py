@@ -68,7 +68,7 @@ def second_request_by_byte(seconds: float) -> bytes:
     return whole + (header_by_byte(seconds - 0.5) if seconds > 0.5 else b"")
 
 
-SLOW = {
+SLOW: dict[Script, bytes] = {
     nothing: b"",
     header_by_byte: b"",
     second_request_by_byte: b"200",
@@ -180,7 +180,7 @@ def test_a_body_without_end_is_ended(service: Running, note: Note, name: str) ->
     grown = (psutil.Process(service.process.pid).memory_info().rss - before) / 2**20
     note(name, 1, int(seconds > 3 * LIMIT), f"{status} after {seconds:.1f} s and {sent:,} bytes")
     assert status in {expected.decode(), "reset"}
-    assert sent < 3 << 20
+    assert sent < 32 << 20  # the kernels on the way hold some megabytes
     assert seconds < 5 * LIMIT
     assert grown < 20
     assert ready(service.url)

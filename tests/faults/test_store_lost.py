@@ -103,8 +103,9 @@ def replaced_by_a_fresh_one(path: Path, hold: Callable[[], None]) -> None:
     hold()
 
 
+Fault = Callable[[Path, Callable[[], None]], None]
 NOTHING = None
-FAULTS = {
+FAULTS: dict[Fault, str | None] = {
     locked_by_a_writer: NOTHING,
     replaced_by_a_fresh_one: NOTHING,
     replaced_by_a_locked_one: "locked by another process",
@@ -117,9 +118,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_the_store_is_lost_and_comes_back(
-    service: Running, store: Path, full: bool, note: Note, fault: Callable[[Path, Callable[[], None]], None]
-) -> None:
+def test_the_store_is_lost_and_comes_back(service: Running, store: Path, full: bool, note: Note, fault: Fault) -> None:
     """200 or 503 and nothing else, /readyz says what is wrong, and the service goes on without a restart."""
     reasons: list[str | None] = []
 
