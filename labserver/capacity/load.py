@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -36,7 +37,7 @@ def closed_loop(url: str, body: str, script: Path, cores: Sequence[int], connect
     """Requests/s by wrk, which runs on ``cores`` (empty for any) and is told what to send by ``script``.
 
     Raises:
-        LabError: if wrk fails, or any answer is not a 200.
+        LabError: if wrk fails, no answer came, or any is not a 200.
     """
     script.write_text(WRK_BODY.format(body=body))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url]
@@ -44,7 +45,9 @@ def closed_loop(url: str, body: str, script: Path, cores: Sequence[int], connect
     rate = re.search(r"Requests/sec:\s+([\d.]+)", printed)
     if rate is None or "Non-2xx" in printed:
         raise LabError(f"wrk did not measure {url}: {printed.strip()[-300:] or 'no output'}")
-    return float(rate.group(1))
+    if not (found := float(rate.group(1))):
+        raise LabError(f"No answer came from {url} within {seconds} s. Measure for longer.")
+    return found
 
 
 @dataclass(slots=True)
@@ -104,8 +107,11 @@ def open_loop(
     Raises:
         LabError: if nothing listens at ``url``.
     """
+    run = _OpenLoop(url, body, rate).run(max(1, int(rate * seconds)), connections, patience)
     try:
-        return uvloop.run(_OpenLoop(url, body, rate).run(max(1, int(rate * seconds)), connections, patience))
+        # In a thread of its own: a notebook's kernel has a running event loop in this one.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(uvloop.run, run).result()
     except OSError as error:
         raise LabError(f"Nothing answers at {url} ({error}). Start it with `labserver serve`.") from None
 

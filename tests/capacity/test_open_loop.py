@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from labserver.capacity.load import open_loop
+from labserver.capacity.load import Answers, open_loop
 from labserver.capacity.process import free_port
 from labserver.errors import LabError
 
@@ -53,9 +53,15 @@ def serving(answer: Callable[[int], bytes]) -> Iterator[str]:
         thread.join()
 
 
-def test_every_question_is_put_and_answered() -> None:
+async def in_a_loop(url: str) -> Answers:
+    return open_loop(url, "{}", rate=500, seconds=0.5)
+
+
+@pytest.mark.parametrize("notebook", [False, True])
+def test_every_question_is_put_and_answered(notebook: bool) -> None:
+    """A notebook's kernel has a running event loop already."""
     with serving(lambda number: OK) as url:
-        answers = open_loop(url, "{}", rate=500, seconds=0.5)
+        answers = asyncio.run(in_a_loop(url)) if notebook else open_loop(url, "{}", rate=500, seconds=0.5)
     assert len(answers.latencies) == answers.asked == 250
     assert answers.complete
     assert 0 < answers.percentile(0.5) <= answers.percentile(0.99)
