@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from conftest import LIVE, Begin, visiting
 from playwright.sync_api import Browser, Page, expect
 from running import FLIGHT, Running
+from visits import LIVE, Begin, visiting
 
 pytestmark = pytest.mark.ci
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import LIVE, Begin
 from playwright.sync_api import Page, expect
 from proxy import proxied
 from running import FLIGHT, Running
+from visits import LIVE, Begin
 
 from labserver.stages import CHANGES, in_force
 
