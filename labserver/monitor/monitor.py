@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -139,6 +142,7 @@ class ModelMonitor:
         self._quality.close()
 
     def _run(self) -> None:
+        _yield_to_requests()
         while not self._stopping.wait(self.SECONDS):
             self._guarded_round()
         self._guarded_round()
@@ -215,3 +219,10 @@ class ModelMonitor:
                 *(stale_findings(self._stored, self._groups) if self._stored else ()),
             ]
         )
+
+
+def _yield_to_requests() -> None:
+    """Where a core is full, this thread runs after the one that answers. Linux has priorities of single threads."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
