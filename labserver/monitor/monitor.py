@@ -225,4 +225,4 @@ def _yield_to_requests() -> None:
     """Where a core is full, this thread runs after the one that answers. Linux has priorities of single threads."""
     if sys.platform == "linux":
         with suppress(OSError):  # a sandbox may forbid it
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
