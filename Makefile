@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' labserver/__init__.py
 IMAGE ?= localhost/labserver:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup build serve test check notebooks bench faults image lock clean
+.PHONY: help lab setup build serve test check notebooks arc bench faults image lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ image: build  ## the finished service as a container image (needs podman or dock
 
 faults: setup build  ## break everything that can break, and print what was lost (a few minutes; needs wrk)
 	FAULTS=full $(BIN)/python -m pytest -p no:cacheprovider -q tests/faults
+
+arc: setup build  ## measure all ten stages: writes docs/arc.png and the table in the README (needs wrk)
+	@$(BIN)/labserver arc
 
 bench: setup build  ## stages against the floor: writes var/bench.json and var/bench.md (needs wrk)
 	@$(BIN)/labserver bench

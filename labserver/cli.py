@@ -1,4 +1,4 @@
-"""The command line: ``labserver build | serve | replay | score | bench | capacity``.
+"""The command line: ``labserver build | serve | replay | score | bench | arc | capacity``.
 
 Imports stand inside the commands: ``serve`` must not load what only ``build`` needs.
 """
@@ -141,6 +141,24 @@ def bench(
     from labserver.capacity.bench import bench as run
 
     print(run(settings(), _numbers("--stages", stages), rounds, seconds, console, mlserver=mlserver))
+
+
+@app.command()
+def arc(
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds for each stage; medians count.")] = 3,
+    seconds: Annotated[int, typer.Option(min=1, max=60, help="Length of one measurement.")] = 4,
+    out: Annotated[Path, typer.Option(help="Where arc.json and arc.png go.")] = Path("docs"),
+    readme: Annotated[Path, typer.Option(help="The file that shows the table.")] = Path("README.md"),
+) -> None:
+    """Measure all ten stages and write the course's table and picture. Needs wrk and two cores."""
+    from labserver.capacity.arc import measure, table, write
+    from labserver.capacity.pictures import draw_arc
+
+    steps = measure(settings(), rounds, seconds, lambda line: console.print(f"  {line}"))
+    print(table(steps))
+    write(steps, out / "arc.json", readme)
+    draw_arc(steps, out / "arc.png")
+    console.print(f"Wrote {out}/arc.json, {out}/arc.png and the table in {readme}.", soft_wrap=True)
 
 
 @app.command()

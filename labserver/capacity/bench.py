@@ -71,12 +71,10 @@ def bench(
     Raises:
         LabError: if wrk is missing, the machine has a single core, or a service does not start or answer.
     """
-    if shutil.which("wrk") is None:
-        raise LabError("The benchmark needs wrk. On Debian: apt-get install wrk.")
+    _check_tools()
     programs = mlserver_peer.install(settings.home) if mlserver else None
     with scratch_home(settings) as home, divided(1) as cores, ExitStack() as stack:
-        if cores.shared:
-            raise LabError("The benchmark needs two cores on Linux: one for the service, one for the load.")
+        _check_cores(cores)
         subjects = [stack.enter_context(_floor(home, cores))]
         subjects += [stack.enter_context(_stage(home, stage, cores)) for stage in stages]
         if programs is not None:
@@ -89,6 +87,31 @@ def bench(
     (settings.home / "bench.json").write_text(json.dumps([asdict(subject) for subject in subjects], indent=1))
     (settings.home / "bench.md").write_text(table + "\n")
     return table
+
+
+def measured_alone(settings: Settings, lesson: int, rounds: int, seconds: int) -> Subject:
+    """One stage, with nothing beside it.
+
+    Raises:
+        LabError: as :func:`bench`.
+    """
+    _check_tools()
+    with scratch_home(settings) as home, divided(1) as cores:
+        _check_cores(cores)
+        with _stage(home, lesson, cores) as subject:
+            for _ in range(rounds):
+                subject.measure(home.home / "wrk.lua", cores, seconds)
+    return subject
+
+
+def _check_tools() -> None:
+    if shutil.which("wrk") is None:
+        raise LabError("The benchmark needs wrk. On Debian: apt-get install wrk.")
+
+
+def _check_cores(cores: Cores) -> None:
+    if cores.shared:
+        raise LabError("The benchmark needs two cores on Linux: one for the service, one for the load.")
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from labserver.capacity.arc import Step
 from labserver.capacity.measure import Measured
 from labserver.capacity.plan import Target
 
@@ -31,6 +33,33 @@ def draw(measured: Measured, target: Target, folder: Path) -> list[Path]:
         drawn.append(folder / f"{name}.png")
         figure.savefig(drawn[-1])
     return drawn
+
+
+def draw_arc(steps: Sequence[Step], file: Path) -> Path:
+    """The ten stages: requests/s as bars on a logarithmic axis, p99 and memory below."""
+    figure = Figure(figsize=(9, 7), dpi=120, layout="constrained")
+    panels = figure.subplots(3, 1, sharex=True, height_ratios=[2, 1, 1])
+    stages = [step.stage for step in steps]
+    first, last = steps[0], steps[-1]
+    saved = last.memory_mib / first.memory_mib
+    finding = f"From {first.rate:,.0f} to {last.rate:,.0f} requests/s in {saved:.0%} of the memory, and it is watched"
+    figure.suptitle(finding, x=0.01, ha="left", weight="bold")
+    columns = (
+        ("requests/s", [step.rate for step in steps], MEASURED),
+        ("p99, ms", [step.p99_ms for step in steps], FITTED),
+        ("memory, MiB", [step.memory_mib for step in steps], LIMIT),
+    )
+    for axes, (name, values, colour) in zip(panels, columns, strict=True):
+        bars = axes.bar(stages, values, color=colour)
+        axes.bar_label(bars, [f"{value:,.0f}" if value >= 10 else f"{value:.1f}" for value in values], fontsize=9)
+        axes.set_yscale("log" if name != "memory, MiB" else "linear")
+        axes.set_ylabel(name)
+        axes.margins(y=0.2)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[-1].set_xticks(stages)
+    panels[-1].set_xlabel("stage: the service as it stands after the lesson of that number")
+    figure.savefig(file)
+    return file
 
 
 def _throughput(axes: Axes, measured: Measured, target: Target) -> None:
