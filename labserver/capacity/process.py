@@ -149,15 +149,19 @@ def running_stage(
 
 
 @contextmanager
-def scratch_home(settings: Settings) -> Iterator[Settings]:
+def scratch_home(settings: Settings, within: Path | None = None) -> Iterator[Settings]:
     """Settings for a home folder with what was built, by links, and a state of its own that goes with the block.
+
+    Args:
+        settings: of the home folder in which everything was built.
+        within: where the new one is made; by default in the home folder.
 
     Raises:
         LabError: if nothing was built.
     """
     if not settings.bundle.exists():
         raise LabError(f"There is no bundle at {settings.bundle}. Run `labserver build`.")
-    with tempfile.TemporaryDirectory(dir=settings.home, prefix="scratch.") as folder:
+    with tempfile.TemporaryDirectory(dir=within or settings.home, prefix="scratch.") as folder:
         for name in ("bundle", "warehouse.duckdb", "teaching"):
             (Path(folder) / name).symlink_to((settings.home / name).resolve())
         yield settings.model_copy(update={"home": Path(folder)})

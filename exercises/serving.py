@@ -1,0 +1,36 @@
+"""``lab serve``: the finished service on a learner's own parts, as far as they are solved."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from exercises.course import Course, here
+from labserver.settings import settings
+
+
+def own_folder(course: Course, folder: Path) -> list[int]:
+    """Fill ``folder`` with links to the solved Python files. Gives their lessons."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    solved = [known for known, whose, _ in course.progress() if whose == "yours" and known.file.endswith(".py")]
+    for known in solved:
+        (folder / known.file).symlink_to(course.workspace.file(known).resolve())
+    return [known.lesson for known in solved]
+
+
+def serve(port: int) -> None:
+    """Become ``labserver serve`` with the learner's parts."""
+    folder = settings().home / "parts"
+    command = [sys.executable, "-m", "labserver.cli", "serve", "--port", str(port)]
+    if lessons := own_folder(here(), folder):
+        print(
+            f"Your parts of lesson {', '.join(map(str, lessons))} are in force; the course lends the others.",
+            flush=True,
+        )
+        command += ["--parts", str(folder)]
+    else:
+        print("No lesson is solved yet: every part is lent by the course.", flush=True)
+    os.execv(command[0], command)  # noqa: S606
