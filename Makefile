@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' labserver/__init__.py
 IMAGE ?= localhost/labserver:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup build serve test check notebooks arc bench faults image lock clean
+.PHONY: help lab setup build serve test check notebooks exercises arc bench faults image lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ check: setup  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy notebooks/kit.py
+
+exercises: setup  ## make exercises/ anew from solutions/
+	@$(BIN)/python -m exercises.generate
 
 image: build  ## the finished service as a container image (needs podman or docker)
 	@test -n "$(ENGINE)" || { echo "There is no container engine here: install podman or docker."; exit 1; }

@@ -60,22 +60,9 @@ def examine() -> Iterator[Symptom]:
     yield ports(chosen.port)
     yield memory()
     yield writable(chosen.home.resolve())
-    for name, program, remedy in (
-        (
-            "container engine",
-            ("podman", "docker"),
-            "install podman or docker; without one, lesson 1 uses a virtual environment",
-        ),
-        (
-            "browser",
-            ("chromium", "chromium-browser", "google-chrome", "firefox"),
-            "install Chromium; only for JupyterLab and the service's page",
-        ),
-        ("wrk", ("wrk",), "install wrk; only for `make bench`"),
-        ("git", ("git",), "install git; only to merge course updates into your files"),
-    ):
-        found = next((path for path in map(shutil.which, program) if path), None)
-        yield Symptom(name, found is not None, Path(found).name if found else "not found", remedy, needed=False)
+    for name, (programs, remedy) in HELPFUL.items():
+        program = next((path for path in map(shutil.which, programs) if path), None)
+        yield Symptom(name, bool(program), Path(program).name if program else "not found", remedy, needed=False)
 
 
 def packages() -> Symptom:

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from labserver.model.bundle import MANIFEST, Bundle
+from labserver.errors import Damaged
+from labserver.model.bundle import MANIFEST, Bundle, hash_manifest, sha256
 
 
 def loader(path: Path) -> Bundle:
