@@ -143,7 +143,8 @@ def check(attempt: Attempt) -> Iterator[Finding | str]:
         caught += found.passed
         yield found
     yield f"{caught} of {len(BREAKAGES)} broken bundles refused by name"
-    yield from live(attempt)
+    if same and caught == len(BREAKAGES):  # a service is started only for a loader that deserves it
+        yield from live(attempt)
 
 
 def refused(loader: Callable[[Path], Any], folder: Path, breakage: Breakage) -> Finding:
