@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from exercises.judge import ISOLATED
 from exercises.registry import Exercise
 from exercises.result import Finding, Result, State
 from labserver.capacity.process import leashed, scratch_home
@@ -29,7 +30,7 @@ def judge(
         file: the learner's answer.
         settings: of a built home folder, which is not written to.
         borrowed: earlier lessons whose parts are the course's own; noted in the result.
-        prefix: a command that the check's process is started by, such as one that takes the network away.
+        prefix: a command that starts the check's process in a network of its own; empty for this one's.
 
     Raises:
         LabError: if nothing was built.
@@ -54,6 +55,8 @@ def _run(
     arguments = [str(exercise.lesson), str(file), str(settings.home.resolve()), str(report)]
     command = [*prefix, *leashed([sys.executable, "-m", "exercises.judge", *arguments])]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LABSERVER_")}
+    if prefix:
+        environment[ISOLATED] = "1"
     with printed.open("wb") as output:
         process = subprocess.Popen(
             command,
