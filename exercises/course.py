@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class Course:
         if self.workspace.state(known) is not Copy.EDITED:  # of an earlier version of the course, perhaps
             result = Result(known.lesson, State.NOT_ATTEMPTED, borrowed=result.borrowed)
         self._keep(known, result)
+        self.publish(chosen.progress)
         return result
 
     def borrowed(self, lesson: int) -> tuple[int, ...]:
@@ -79,6 +81,20 @@ class Course:
     def _keep(self, known: Exercise, result: Result) -> None:
         file = self.workspace.path / RESULTS
         _write(file, _read(file) | {known.file: {"content": self._content(known), "result": result.to_json()}})
+
+    def publish(self, file: Path) -> None:
+        """Write the progress where the service's page finds it. It is only shown: what cannot be written is not."""
+        shown = [
+            {
+                "lesson": known.lesson,
+                "title": known.title,
+                "state": result.state if result else "not checked",
+                "whose": whose,
+            }
+            for known, whose, result in self.progress()
+        ]
+        with suppress(OSError):
+            _write(file, shown)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     def outcomes(self) -> Path:
         return self.state / "outcomes.db"
 
+    @property
+    def progress(self) -> Path:
+        """How far a learner is with the exercises; ``lab check`` writes it, the page shows it."""
+        return self.home / "progress.json"
+
 
 @cache
 def settings() -> Settings:

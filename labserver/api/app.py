@@ -78,7 +78,7 @@ def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> Fas
         outcome_routes(outcomes),
         description_routes(catalogue, manifest, settings.lesson, list(own)),
         health_routes(health),
-        monitoring_routes(metrics, registry, monitor, manifest, settings.lesson, own),
+        monitoring_routes(metrics, registry, monitor, manifest, settings.lesson, own, settings.progress),
     ]
     for router in routers:
         app.include_router(router)

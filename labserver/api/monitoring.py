@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter
 
 from labserver.api.problems import documented
 from labserver.monitor.metrics import HttpMetrics, exposition
@@ -29,6 +30,18 @@ class PartShown(BaseModel):
     own: bool
 
 
+class ExerciseShown(BaseModel):
+    """How far a learner is with an exercise: ``state`` is of the last check, ``whose`` says whose part is in force."""
+
+    lesson: int
+    title: str
+    state: str
+    whose: str
+
+
+EXERCISES = TypeAdapter(Annotated[list[ExerciseShown], Field(max_length=20)])
+
+
 class MonitorResponse(BaseModel):
     """The state of the service and of the model, of the worker that answers."""
 
@@ -36,6 +49,7 @@ class MonitorResponse(BaseModel):
     clock: str | None
     bundle: dict[str, Any]
     parts: list[PartShown]
+    exercises: list[ExerciseShown]
     requests: dict[str, Any]
     predictions: dict[str, Any]
     features: list[dict[str, Any]]
@@ -51,8 +65,9 @@ def monitoring_routes(
     manifest: Mapping[str, Any],
     lesson: int,
     own: Sequence[str],
+    progress: Path,
 ) -> APIRouter:
-    """``GET /metrics`` and ``GET /v1/monitor``."""
+    """``GET /metrics`` and ``GET /v1/monitor``. ``progress`` is the file that ``lab check`` writes."""
     router = APIRouter(responses=documented(401), tags=["monitoring"])
     shown = ("bundle_hash", "model_version", "features_version", "built_at")
     bundle = {name.removeprefix("bundle_"): manifest[name] for name in shown}
@@ -67,9 +82,24 @@ def monitoring_routes(
     @router.get("/v1/monitor")
     async def monitored() -> MonitorResponse:
         """Requests, features, predictions, outcomes and alerts, as the dashboard shows them."""
-        return MonitorResponse(stage=lesson, bundle=bundle, parts=parts, requests=http.recent(), **monitor.status())
+        return MonitorResponse(
+            stage=lesson,
+            bundle=bundle,
+            parts=parts,
+            exercises=exercises(progress),
+            requests=http.recent(),
+            **monitor.status(),
+        )
 
     return router
+
+
+def exercises(file: Path) -> list[ExerciseShown]:
+    """What is in the file; nothing if there is none, or something else is in it."""
+    try:
+        return EXERCISES.validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        return []
 
 
 def parts_in_force(lesson: int, own: Sequence[str]) -> list[PartShown]:

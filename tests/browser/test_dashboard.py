@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -276,3 +277,18 @@ def test_text_from_the_service_stays_text(service: Running, visit: Begin, pictur
     expect(page.locator("#alert-list li").first).to_contain_text("Page ModelBrier Off.")
     expect(page.locator("#announcer")).to_have_text("New alert: FeatureDrift: visibility, ModelBrier.")
     page.screenshot(path=pictures / "alerts-1280.png")
+
+
+def test_the_page_shows_how_far_the_learner_is(serve: Serve, visit: Begin) -> None:
+    service = serve()
+    page = visit(service.url).open()
+    expect(page.locator("#exercises")).to_be_hidden()
+    shown = [
+        {"lesson": 3, "title": "A & <b>title</b>", "state": "solved", "whose": "yours"},
+        {"lesson": 4, "title": "Another", "state": "not yet", "whose": "borrowed"},
+    ]
+    (service.home / "progress.json").write_text(json.dumps(shown))
+    items = page.locator("#exercise-list li")
+    expect(items).to_have_text(["✔ 3 A & <b>title</b>: solved, yours", "✘ 4 Another: not yet, borrowed"])
+    (service.home / "progress.json").write_text("not what it should be")
+    expect(page.locator("#exercises")).to_be_hidden()

@@ -189,6 +189,11 @@ export class Recent {
 const adjustment = ({ feature, action, received, used }) =>
   action === "imputed" ? `${feature} imputed: ${quantity(used)}` : `${feature} clipped: ${quantity(received)} to ${quantity(used)}`;
 
+const SIGNS = { solved: "✔", "not yet": "✘" };
+
+const exercise = ({ lesson, title, state, whose }) =>
+  element("li", { "data-state": state }, element("b", {}, `${SIGNS[state] ?? "·"} ${lesson}`), ` ${title}: ${state}, ${whose}`);
+
 export class PartsInForce {
   constructor() {
     this.table = new Table(byId("parts-table"), [
@@ -200,8 +205,10 @@ export class PartsInForce {
     ], (part) => part.part);
   }
 
-  update({ parts }) {
+  update({ parts, exercises }) {
     this.table.update(parts);
+    byId("exercises").hidden = exercises.length === 0;
+    write(byId("exercise-list"), element("ol", { class: "exercises" }, ...exercises.map(exercise)));
     put("parts-count", `${parts.length}, ${parts.filter((part) => part.own).length} of them yours`);
   }
 }
