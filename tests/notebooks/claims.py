@@ -33,6 +33,14 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
         "AUC that the leak promised beyond that": {"at_least": 0.2},
         "values from the future in the answers of stage 2": {"equals": 0},
     },
+    4: {
+        "impossible requests that stage 3 noticed": {"equals": 0},
+        "impossible wind records found in the year": {"equals": 1},
+        "impossible requests that stage 4 refused": {"equals": 3},
+        "answers with 1,048 mph of wind that do not say so": {"equals": 0},
+        "corrupted requests caught": {"at_least": 60},
+        "good requests wrongly refused": {"at_most": 0.1},
+    },
     9: {
         "requests that failed in the storm": {"equals": 0},
         "Brier score of the storm against the bundle's own": {"at_least": 1.5},
