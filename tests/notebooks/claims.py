@@ -42,6 +42,13 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
         "good requests wrongly refused": {"at_most": 0.1},
         "good requests that refusing the unseen would lose": {"at_least": 2},
     },
+    6: {
+        "damaged bundles that are loaded": {"equals": 0},
+        "damages refused by the file's name": {"equals": 100},
+        "commands of a stranger that were run": {"equals": 0},
+        "cold start: megabytes fetched from elsewhere": {"equals": 0},
+        "requests/s of stage 6 over stage 5": {"at_least": 5},
+    },
     9: {
         "requests that failed in the storm": {"equals": 0},
         "Brier score of the storm against the bundle's own": {"at_least": 1.5},

@@ -89,6 +89,14 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
             "finished = kit.stage(9, narrow)",
         ),
     ],
+    6: [
+        # The loader of stage 5 in the place of the one that verifies.
+        ("careful, trusting = stages.stage(6).loader", "careful, trusting = stages.stage(5).loader"),
+        # A stage that unpickles what it finds.
+        ("process.running_stage(swapped, 6)", "process.running_stage(swapped, 5)"),
+        # Fetched from the store, and unpickled for each request.
+        ('copy_of_bundle("polled"), 6', 'copy_of_bundle("polled"), 5'),
+    ],
     2: [
         # Nothing leaks: the table is as known.
         ("BY_DATE = ALL.replace(", "BY_DATE, _ = ALL, ALL.replace("),
