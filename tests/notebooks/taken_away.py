@@ -119,6 +119,37 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
             "point_in_time(db, q, CATALOGUE)))",
         ),
     ],
+    5: [
+        # No month of flights is fetched.
+        (
+            "_, handler = assemble(",
+            "import labserver.naive.handler as naive\n"
+            "naive.MONTH = 'SELECT *, true AS this_week FROM flights WHERE $night IS NULL'\n_, handler = assemble(",
+        ),
+        # The copy is kept in step.
+        ("ZeroFill().apply(table)", "handler._ranges.apply(table), handler._completion.apply(table)"),
+        # The setting does not arrive where it should, and does where it should not.
+        ("with kit.stage(5, cost_missed_delay=9) as dear:", "with kit.stage(5) as dear:"),
+        ("with kit.stage(4, cost_missed_delay=9)", "with kit.stage(5, cost_missed_delay=9)"),
+        # Costs the wrong way round.
+        ("above = 100 * (cost(ExpectedCost(1, 3)", "above = 100 * (cost(ExpectedCost(3, 1)"),
+        # Above one half is what the policy does.
+        ("extra = 100 * (cost(0.5, 3)", "extra = 100 * (cost(0.25, 3)"),
+        # Looking up means computing.
+        ("looking = statistics.median(", "looking = sum(seconds_by_part(flight).values()) + statistics.median("),
+        # The careless writer.
+        ("rows = rows_changed(publish.advance)", "rows = rows_changed(careless)"),
+        # The batches did not run.
+        ("catch_up(after)", "after"),
+        # The same service twice.
+        ('"stage 5": lambda: after.post(', '"stage 5": lambda: before.post('),
+        # Kinds mixed up, and answers made when they are due.
+        ('lost["batch"][24]', 'lost["live"][24]'),
+        ('lost["live"][6]', 'lost["batch"][6]'),
+        ('at_four = as_known(f"least(', 'at_four = as_known(f"greatest(predicted_at, '),
+        # The command line joins what was known, the store has not heard of it.
+        ("catch_up(finished)", "finished"),
+    ],
     9: [
         # A request that is refused.
         ("unwatched = kit.stage(8)", 'unwatched = kit.stage(8)\nunwatched.post("/v1/predictions", {})'),
