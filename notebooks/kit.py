@@ -138,7 +138,7 @@ def claim(lesson: int, name: str, value: float, unit: str, **bound: float) -> No
     sentence = f"Lesson {lesson}: {name}: {kind.replace('_', ' ')} {limit:,g} {unit}".replace(
         "equals", "exactly"
     )
-    measured = f"{value:,.4g} {unit}"
+    measured = f"{value:,{'.0f' if abs(value) >= 1e4 else '.4g'}} {unit}"
     content = {
         "lesson": lesson,
         "name": name,

@@ -73,30 +73,6 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
             "with kit.stage(9, skewed) as stage:",
         ),
     ],
-    4: [
-        # The stage with ranges, where the one without is meant, and the other way round.
-        ("with kit.stage(3) as stage:", "with kit.stage(4) as stage:"),
-        ("with kit.stage(4) as stage:\n    after", "with kit.stage(3) as stage:\n    after"),
-        # Any wind is possible.
-        ('possible = catalogue["wind_speed"].possible', 'possible = type(catalogue["wind_speed"].possible)(0, 1e9)'),
-        # The finished service without this lesson.
-        ("finished = kit.stage(9)", "finished = kit.stage(9, without)"),
-        # What training has not seen is refused.
-        (
-            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)",
-            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)\n"
-            f"narrow = Path(workshop.name) / 'narrow.py'\nnarrow.write_text({ONE_RANGE!r})\n"
-            "finished = kit.stage(9, narrow)",
-        ),
-    ],
-    6: [
-        # The loader of stage 5 in the place of the one that verifies.
-        ("careful, trusting = stages.stage(6).loader", "careful, trusting = stages.stage(5).loader"),
-        # A stage that unpickles what it finds.
-        ("process.running_stage(swapped, 6)", "process.running_stage(swapped, 5)"),
-        # Fetched from the store, and unpickled for each request.
-        ('copy_of_bundle("polled"), 6', 'copy_of_bundle("polled"), 5'),
-    ],
     2: [
         # Nothing leaks: the table is as known.
         ("BY_DATE = ALL.replace(", "BY_DATE, _ = ALL, ALL.replace("),
@@ -126,6 +102,61 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
             'changed_by_erasing(*(q := ALL.replace("predicted_at AS as_of", MIDNIGHT), '
             "point_in_time(db, q, CATALOGUE)))",
         ),
+    ],
+    4: [
+        # The stage with ranges, where the one without is meant, and the other way round.
+        ("with kit.stage(3) as stage:", "with kit.stage(4) as stage:"),
+        ("with kit.stage(4) as stage:\n    after", "with kit.stage(3) as stage:\n    after"),
+        # Any wind is possible.
+        ('possible = catalogue["wind_speed"].possible', 'possible = type(catalogue["wind_speed"].possible)(0, 1e9)'),
+        # The finished service without this lesson.
+        ("finished = kit.stage(9)", "finished = kit.stage(9, without)"),
+        # What training has not seen is refused.
+        (
+            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)",
+            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)\n"
+            f"narrow = Path(workshop.name) / 'narrow.py'\nnarrow.write_text({ONE_RANGE!r})\n"
+            "finished = kit.stage(9, narrow)",
+        ),
+    ],
+    5: [
+        # No month of flights is fetched.
+        (
+            "_, handler = assemble(",
+            "import labserver.naive.handler as naive\n"
+            "naive.MONTH = 'SELECT *, true AS this_week FROM flights WHERE $night IS NULL'\n_, handler = assemble(",
+        ),
+        # The copy is kept in step.
+        ("ZeroFill().apply(table)", "handler._ranges.apply(table), handler._completion.apply(table)"),
+        # The setting does not arrive where it should, and does where it should not.
+        ("with kit.stage(5, cost_missed_delay=9) as dear:", "with kit.stage(5) as dear:"),
+        ("with kit.stage(4, cost_missed_delay=9)", "with kit.stage(5, cost_missed_delay=9)"),
+        # Costs the wrong way round.
+        ("above = 100 * (cost(ExpectedCost(1, 3)", "above = 100 * (cost(ExpectedCost(3, 1)"),
+        # Above one half is what the policy does.
+        ("extra = 100 * (cost(0.5, 3)", "extra = 100 * (cost(0.25, 3)"),
+        # Looking up means computing.
+        ("looking = statistics.median(", "looking = sum(seconds_by_part(flight).values()) + statistics.median("),
+        # The careless writer.
+        ("rows = rows_changed(publish.advance)", "rows = rows_changed(careless)"),
+        # The batches did not run.
+        ("catch_up(after)", "after"),
+        # The same service twice.
+        ('"stage 5": lambda: after.post(', '"stage 5": lambda: before.post('),
+        # Kinds mixed up, and answers made when they are due.
+        ('lost["batch"][24]', 'lost["live"][24]'),
+        ('lost["live"][6]', 'lost["batch"][6]'),
+        ('at_four = as_known(f"least(', 'at_four = as_known(f"greatest(predicted_at, '),
+        # The command line joins what was known, the store has not heard of it.
+        ("catch_up(finished)", "finished"),
+    ],
+    6: [
+        # The loader of stage 5 in the place of the one that verifies.
+        ("careful, trusting = stages.stage(6).loader", "careful, trusting = stages.stage(5).loader"),
+        # A stage that unpickles what it finds.
+        ("process.running_stage(swapped, 6)", "process.running_stage(swapped, 5)"),
+        # Fetched from the store, and unpickled for each request.
+        ('copy_of_bundle("polled"), 6', 'copy_of_bundle("polled"), 5'),
     ],
     9: [
         # A request that is refused.
