@@ -104,22 +104,6 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
         # The engine does not wait for the drain.
         ("box.stop(grace_seconds=10)", "box.stop(grace_seconds=0)"),
     ],
-    4: [
-        # The stage with ranges, where the one without is meant, and the other way round.
-        ("with kit.stage(3) as stage:", "with kit.stage(4) as stage:"),
-        ("with kit.stage(4) as stage:\n    after", "with kit.stage(3) as stage:\n    after"),
-        # Any wind is possible.
-        ('possible = catalogue["wind_speed"].possible', 'possible = type(catalogue["wind_speed"].possible)(0, 1e9)'),
-        # The finished service without this lesson.
-        ("finished = kit.stage(9)", "finished = kit.stage(9, without)"),
-        # What training has not seen is refused.
-        (
-            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)",
-            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)\n"
-            f"narrow = Path(workshop.name) / 'narrow.py'\nnarrow.write_text({ONE_RANGE!r})\n"
-            "finished = kit.stage(9, narrow)",
-        ),
-    ],
     2: [
         # Nothing leaks: the table is as known.
         ("BY_DATE = ALL.replace(", "BY_DATE, _ = ALL, ALL.replace("),
