@@ -22,6 +22,17 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
         "answers changed by a feature nobody asked for": {"equals": 0},
         "flights one catalogue answers differently": {"equals": 0},
     },
+    1: {
+        "requests lost when a shell gets the signal": {"at_least": 1},
+        "faults found in the repaired file": {"equals": 0},
+        "megabytes beyond the base": {"at_most": 250},
+        "share saved by leaving the training tools out": {"at_least": 50},
+        "requests lost by a server that just ends": {"at_least": 1},
+        "requests lost by a server that drains": {"equals": 0},
+        "seconds from start to ready": {"at_most": 5},
+        "answers that differ inside and outside": {"equals": 0},
+        "requests lost by a stop under load": {"equals": 0},
+    },
     2: {
         "AUC with the future in the table": {"at_least": 0.9},
         "AUC of that model when the question is due": {"at_most": 0.7},
@@ -83,13 +94,17 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
 
 @dataclass(frozen=True)
 class Record:
-    """One claim as a run left it. ``value`` is None for a number that is not finite."""
+    """One claim as a run left it. ``value`` is None for a number that is not finite.
+
+    ``where`` says what was measured, if machines differ in that: a container, or what stands for one.
+    """
 
     lesson: int
     name: str
     value: float | None
     unit: str
     bound: dict[str, float]
+    where: str = ""
 
     @property
     def holds(self) -> bool:

@@ -73,6 +73,37 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
             "with kit.stage(9, skewed) as stage:",
         ),
     ],
+    1: [
+        # The server itself gets the signal.
+        (
+            "cut_off = stop_under_load(",
+            'boxes.build("shipped", SHIPPED, ROOT)\nopened.close()\n'
+            'box = opened.enter_context(boxes.start("shipped"))\nbox.wait_until_ready()\ncut_off = stop_under_load(',
+        ),
+        # The file as it was.
+        ("left = len(faults(SHIPPED", "left = len(faults(NAIVE"),
+        ('added["shipped"], "MB"', 'added["naive"], "MB"'),
+        # Nothing was left out.
+        ("if package not in serving) / 1e6", "if package in ()) / 1e6"),
+        # A server that drains, where the one that just ends is meant, and the other way round.
+        ("with kit.stage(0) as stage:\n    at", "with kit.stage(1, drain_seconds=2) as stage:\n    at"),
+        ("with kit.stage(1, drain_seconds=2) as stage:\n    dr", "with kit.stage(0) as stage:\n    dr"),
+        # No byte code is in the image: each start compiles everything.
+        (
+            'box = opened.enter_context(boxes.start("shipped", **SETTINGS))',
+            'box = opened.enter_context(boxes.start("shipped", **SETTINGS, PYTHONPYCACHEPREFIX="/nowhere"))',
+        ),
+        # Outside another rule decides.
+        (
+            "with kit.stage(9) as stage:",
+            "parts = Path(workshop.name) / 'parts.py'\n"
+            "parts.write_text('from labserver.naive import handler\\n'\n"
+            "    'def decision(context):\\n    return handler.decision(context)')\n"
+            "with kit.stage(9, parts) as stage:",
+        ),
+        # The engine does not wait for the drain.
+        ("box.stop(grace_seconds=10)", "box.stop(grace_seconds=0)"),
+    ],
     2: [
         # Nothing leaks: the table is as known.
         ("BY_DATE = ALL.replace(", "BY_DATE, _ = ALL, ALL.replace("),
