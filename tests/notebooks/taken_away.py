@@ -134,6 +134,38 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
             "point_in_time(db, q, CATALOGUE)))",
         ),
     ],
+    3: [
+        # No bug is seeded.
+        ("replace(fanned_out, hour=as_minutes.hour, completion=zeros.completion)", "honest"),
+        # The stage after the lesson, and the other way round.
+        ("with kit.stage(2) as stage:", "with kit.stage(3) as stage:"),
+        ("with kit.stage(3) as stage_three:", "with kit.stage(2) as stage_three:"),
+        # One check fewer.
+        ('found["golden vectors"] = everywhere(golden)', 'found["golden vectors"] = "passes"'),
+        # A check that complains of every flight in the afternoon.
+        ("    check_contracts(pipeline.db)", '    assert flights["minute"].max() < 720, "no flight after noon"'),
+        # The model was trained on the right hours.
+        ('model = models["hhmm read as minutes"]', "model = new_model().fit(table[train], late[train])"),
+        # Two days.
+        ("timedelta(24)", "timedelta(1)"),
+        # The service fills gaps in a way of its own.
+        (
+            "assemble(stages.stage(9), home)",
+            'assemble(stages.stage(9, {"completion": stages.stage(2).completion}), home)',
+        ),
+        # The whole schema for each request.
+        ("lambda: completion.apply(gaps.copy())", "lambda: check_frame(whole, 1, catalogue)"),
+        # The live service too.
+        (
+            "honest_day = parity(stage)",
+            "zero_part = Path(workshop.name) / 'zeros.py'\n"
+            "zero_part.write_text('from labserver.naive.features import ZeroFill\\n'\n"
+            "    'def completion(context): return ZeroFill()\\n')\n"
+            "honest_day = parity(kit.stage(9, zero_part))",
+        ),
+        # Nothing is misread.
+        ("with kit.stage(9, part) as skewed:", "with kit.stage(9) as skewed:"),
+    ],
     4: [
         # The stage with ranges, where the one without is meant, and the other way round.
         ("with kit.stage(3) as stage:", "with kit.stage(4) as stage:"),
