@@ -91,6 +91,14 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
         "cold start: megabytes fetched from elsewhere": {"equals": 0},
         "requests/s of stage 6 over stage 5": {"at_least": 5},
     },
+    7: {
+        "time of two workers with default threads against pinned": {"at_least": 1.3},
+        "memory of a worker with training libraries at its peak": {"at_least": 200},
+        "memory of four such workers if they peak together": {"at_least": 1024},
+        "memory of a worker of the finished service at its peak": {"at_most": 150},
+        "requests refused without a limit": {"equals": 0},
+        "p99 of accepted requests at five times the capacity against alone": {"at_most": 3},
+    },
     9: {
         "requests that failed in the storm": {"equals": 0},
         "Brier score of the storm against the bundle's own": {"at_least": 1.5},

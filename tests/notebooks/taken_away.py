@@ -221,6 +221,15 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
         # Fetched from the store, and unpickled for each request.
         ('copy_of_bundle("polled"), 6', 'copy_of_bundle("polled"), 5'),
     ],
+    7: [
+        # The threads are left to the library.
+        ("pinned = [kit.stage(7), kit.stage(7)]", "pinned = [kit.stage(6), kit.stage(6)]"),
+        # The worker without training libraries, where the one with them is meant, and the other way round.
+        ("heavy, light = start_up(6), start_up(9)", "light, heavy = start_up(6), start_up(9)"),
+        # A limit, where none is meant, and the other way round.
+        ("unlimited = default[0]", "unlimited = kit.stage(7, concurrency=1)"),
+        ("limited = kit.stage(7, concurrency=limit)", "limited = kit.stage(6)"),
+    ],
     9: [
         # A request that is refused.
         ("unwatched = kit.stage(8)", 'unwatched = kit.stage(8)\nunwatched.post("/v1/predictions", {})'),
