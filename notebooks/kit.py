@@ -120,7 +120,7 @@ class ClaimFailed(AssertionError):
         return [str(self)]
 
 
-def claim(lesson: int, name: str, value: float, unit: str, **bound: float) -> None:
+def claim(lesson: int, name: str, value: float, unit: str, where: str = "", **bound: float) -> None:
     """Assert what was measured, say so in one line, and leave a record (:data:`RECORD`) in the notebook.
 
     Args:
@@ -128,6 +128,7 @@ def claim(lesson: int, name: str, value: float, unit: str, **bound: float) -> No
         name: what was measured; the same in every run.
         value: the measurement.
         unit: of the value and of the bound.
+        where: what it was measured in, if machines differ in that.
         bound: one of ``at_least``, ``at_most`` and ``equals``.
 
     Raises:
@@ -138,12 +139,13 @@ def claim(lesson: int, name: str, value: float, unit: str, **bound: float) -> No
     sentence = f"Lesson {lesson}: {name}: {kind.replace('_', ' ')} {limit:,g} {unit}".replace(
         "equals", "exactly"
     )
-    measured = f"{value:,.4g} {unit}"
+    measured = f"{value:,{'.0f' if abs(value) >= 1e4 else '.4g'}} {unit}{where and ', in '}{where}"
     content = {
         "lesson": lesson,
         "name": name,
         "value": float(value) if math.isfinite(value) else None,
         "unit": unit,
+        **({"where": where} if where else {}),
     }
     record = {
         "name": f"lesson {lesson}: {name}",

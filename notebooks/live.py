@@ -80,6 +80,7 @@ class Started(Live):
         home: its folder, gone when it is.
         log: the file with its output.
         pid: its process id, and the parent of its workers if it has several.
+        server: the same process as `labserver.capacity` knows it, to be measured.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], ready: str) -> None:
@@ -107,7 +108,7 @@ class Started(Live):
             self.stop()
             raise
         super().__init__(server.url)
-        self.log, self.pid = server.log, server.process.pid
+        self.server, self.log, self.pid = server, server.log, server.process.pid
 
     def stop(self) -> None:
         """End the process. A second call does nothing."""

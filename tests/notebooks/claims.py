@@ -22,6 +22,17 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
         "answers changed by a feature nobody asked for": {"equals": 0},
         "flights one catalogue answers differently": {"equals": 0},
     },
+    1: {
+        "requests lost when a shell gets the signal": {"at_least": 1},
+        "faults found in the repaired file": {"equals": 0},
+        "megabytes beyond the base": {"at_most": 250},
+        "share saved by leaving the training tools out": {"at_least": 50},
+        "requests lost by a server that just ends": {"at_least": 1},
+        "requests lost by a server that drains": {"equals": 0},
+        "seconds from start to ready": {"at_most": 5},
+        "answers that differ inside and outside": {"equals": 0},
+        "requests lost by a stop under load": {"equals": 0},
+    },
     2: {
         "AUC with the future in the table": {"at_least": 0.9},
         "AUC of that model when the question is due": {"at_most": 0.7},
@@ -32,6 +43,61 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
         "AUC of the honest model": {"at_least": 0.7},
         "AUC that the leak promised beyond that": {"at_least": 0.2},
         "values from the future in the answers of stage 2": {"equals": 0},
+    },
+    3: {
+        "AUC that three bugs cost together": {"at_least": 0.0005},
+        "answers that the three bugs move by more than 0.01": {"at_least": 20},
+        "impossible vectors at stage 2": {"at_least": 90},
+        "seeded bugs caught by name": {"equals": 6},
+        "complaints about the honest pipeline": {"equals": 0},
+        "AUC lost when only the service is mended": {"at_least": 0.01},
+        "served vectors compared with training": {"at_least": 20_000},
+        "served vectors that differ from training": {"equals": 0},
+        "impossible vectors at stage 3": {"equals": 0},
+        "cost of the check of one vector": {"at_most": 100},
+        "time of pandera for one row against the check": {"at_least": 50},
+        "vectors that differ over HTTP": {"equals": 0},
+        "misread vectors that parity reports": {"at_least": 99},
+    },
+    4: {
+        "impossible requests that stage 3 noticed": {"equals": 0},
+        "impossible wind records found in the year": {"equals": 1},
+        "impossible requests that stage 4 refused": {"equals": 3},
+        "answers with 1,048 mph of wind that do not say so": {"equals": 0},
+        "corrupted requests caught": {"at_least": 60},
+        "good requests wrongly refused": {"at_most": 0.1},
+        "good requests that refusing the unseen would lose": {"at_least": 2},
+    },
+    5: {
+        "of stage 4's time, spent on a month of flights": {"at_least": 35},
+        "flights that the batch's copy answers differently": {"at_least": 1},
+        "decisions of stage 4 that other costs change": {"equals": 0},
+        "cost of the policy above the best limit of hindsight": {"at_most": 2},
+        "extra cost of warning above one half": {"at_least": 5},
+        "of stage 5's decisions, changed by other costs": {"at_least": 10},
+        "times as fast to look values up as to compute the rates": {"at_least": 100},
+        "rows changed by a batch that ran twice, and one that came late": {"equals": 0},
+        "answers that looking up changes": {"equals": 0},
+        "median answer of stage 4 against stage 5": {"at_least": 1.5},
+        "AUC lost with late rates a day older": {"at_most": 0.01},
+        "AUC lost with delays six hours older": {"at_least": 0.015},
+        "AUC lost if answers are made at four": {"at_least": 0.03},
+        "flights that HTTP, batch and command line tell apart": {"equals": 0},
+    },
+    6: {
+        "damaged bundles that are loaded": {"equals": 0},
+        "damages refused by the file's name": {"equals": 100},
+        "commands of a stranger that were run": {"equals": 0},
+        "cold start: megabytes fetched from elsewhere": {"equals": 0},
+        "requests/s of stage 6 over stage 5": {"at_least": 5},
+    },
+    7: {
+        "time of two workers with default threads against pinned": {"at_least": 1.3},
+        "memory of a worker with training libraries at its peak": {"at_least": 200},
+        "memory of four such workers if they peak together": {"at_least": 1024},
+        "memory of a worker of the finished service at its peak": {"at_most": 150},
+        "requests refused without a limit": {"equals": 0},
+        "p99 of accepted requests at five times the capacity against alone": {"at_most": 3},
     },
     9: {
         "requests that failed in the storm": {"equals": 0},
@@ -51,13 +117,17 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
 
 @dataclass(frozen=True)
 class Record:
-    """One claim as a run left it. ``value`` is None for a number that is not finite."""
+    """One claim as a run left it. ``value`` is None for a number that is not finite.
+
+    ``where`` says what was measured, if machines differ in that: a container, or what stands for one.
+    """
 
     lesson: int
     name: str
     value: float | None
     unit: str
     bound: dict[str, float]
+    where: str = ""
 
     @property
     def holds(self) -> bool:

@@ -73,21 +73,36 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
             "with kit.stage(9, skewed) as stage:",
         ),
     ],
-    4: [
-        # The stage with ranges, where the one without is meant, and the other way round.
-        ("with kit.stage(3) as stage:", "with kit.stage(4) as stage:"),
-        ("with kit.stage(4) as stage:\n    after", "with kit.stage(3) as stage:\n    after"),
-        # Any wind is possible.
-        ('possible = catalogue["wind_speed"].possible', 'possible = type(catalogue["wind_speed"].possible)(0, 1e9)'),
-        # The finished service without this lesson.
-        ("finished = kit.stage(9)", "finished = kit.stage(9, without)"),
-        # What training has not seen is refused.
+    1: [
+        # The server itself gets the signal.
         (
-            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)",
-            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)\n"
-            f"narrow = Path(workshop.name) / 'narrow.py'\nnarrow.write_text({ONE_RANGE!r})\n"
-            "finished = kit.stage(9, narrow)",
+            "cut_off = stop_under_load(",
+            'boxes.build("shipped", SHIPPED, ROOT)\nopened.close()\n'
+            'box = opened.enter_context(boxes.start("shipped"))\nbox.wait_until_ready()\ncut_off = stop_under_load(',
         ),
+        # The file as it was.
+        ("left = len(faults(SHIPPED", "left = len(faults(NAIVE"),
+        ('added["shipped"], "MB"', 'added["naive"], "MB"'),
+        # Nothing was left out.
+        ("if package not in serving) / 1e6", "if package in ()) / 1e6"),
+        # A server that drains, where the one that just ends is meant, and the other way round.
+        ("with kit.stage(0) as stage:\n    at", "with kit.stage(1, drain_seconds=2) as stage:\n    at"),
+        ("with kit.stage(1, drain_seconds=2) as stage:\n    dr", "with kit.stage(0) as stage:\n    dr"),
+        # No byte code is in the image: each start compiles everything.
+        (
+            'box = opened.enter_context(boxes.start("shipped", **SETTINGS))',
+            'box = opened.enter_context(boxes.start("shipped", **SETTINGS, PYTHONPYCACHEPREFIX="/nowhere"))',
+        ),
+        # Outside another rule decides.
+        (
+            "with kit.stage(9) as stage:",
+            "parts = Path(workshop.name) / 'parts.py'\n"
+            "parts.write_text('from labserver.naive import handler\\n'\n"
+            "    'def decision(context):\\n    return handler.decision(context)')\n"
+            "with kit.stage(9, parts) as stage:",
+        ),
+        # The engine does not wait for the drain.
+        ("box.stop(grace_seconds=10)", "box.stop(grace_seconds=0)"),
     ],
     2: [
         # Nothing leaks: the table is as known.
@@ -118,6 +133,102 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
             'changed_by_erasing(*(q := ALL.replace("predicted_at AS as_of", MIDNIGHT), '
             "point_in_time(db, q, CATALOGUE)))",
         ),
+    ],
+    3: [
+        # No bug is seeded.
+        ("replace(fanned_out, hour=as_minutes.hour, completion=zeros.completion)", "honest"),
+        # The stage after the lesson, and the other way round.
+        ("with kit.stage(2) as stage:", "with kit.stage(3) as stage:"),
+        ("with kit.stage(3) as stage_three:", "with kit.stage(2) as stage_three:"),
+        # One check fewer.
+        ('found["golden vectors"] = everywhere(golden)', 'found["golden vectors"] = "passes"'),
+        # A check that complains of every flight in the afternoon.
+        ("    check_contracts(pipeline.db)", '    assert flights["minute"].max() < 720, "no flight after noon"'),
+        # The model was trained on the right hours.
+        ('model = models["hhmm read as minutes"]', "model = new_model().fit(table[train], late[train])"),
+        # Two days.
+        ("timedelta(24)", "timedelta(1)"),
+        # The service fills gaps in a way of its own.
+        (
+            "assemble(stages.stage(9), home)",
+            'assemble(stages.stage(9, {"completion": stages.stage(2).completion}), home)',
+        ),
+        # The whole schema for each request.
+        ("lambda: completion.apply(gaps.copy())", "lambda: check_frame(whole, 1, catalogue)"),
+        # The live service too.
+        (
+            "honest_day = parity(stage)",
+            "zero_part = Path(workshop.name) / 'zeros.py'\n"
+            "zero_part.write_text('from labserver.naive.features import ZeroFill\\n'\n"
+            "    'def completion(context): return ZeroFill()\\n')\n"
+            "honest_day = parity(kit.stage(9, zero_part))",
+        ),
+        # Nothing is misread.
+        ("with kit.stage(9, part) as skewed:", "with kit.stage(9) as skewed:"),
+    ],
+    4: [
+        # The stage with ranges, where the one without is meant, and the other way round.
+        ("with kit.stage(3) as stage:", "with kit.stage(4) as stage:"),
+        ("with kit.stage(4) as stage:\n    after", "with kit.stage(3) as stage:\n    after"),
+        # Any wind is possible.
+        ('possible = catalogue["wind_speed"].possible', 'possible = type(catalogue["wind_speed"].possible)(0, 1e9)'),
+        # The finished service without this lesson.
+        ("finished = kit.stage(9)", "finished = kit.stage(9, without)"),
+        # What training has not seen is refused.
+        (
+            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)",
+            "raw = point_in_time(db, QUESTIONS + HELD_OUT, CATALOGUE)\n"
+            f"narrow = Path(workshop.name) / 'narrow.py'\nnarrow.write_text({ONE_RANGE!r})\n"
+            "finished = kit.stage(9, narrow)",
+        ),
+    ],
+    5: [
+        # No month of flights is fetched.
+        (
+            "_, handler = assemble(",
+            "import labserver.naive.handler as naive\n"
+            "naive.MONTH = 'SELECT *, true AS this_week FROM flights WHERE $night IS NULL'\n_, handler = assemble(",
+        ),
+        # The copy is kept in step.
+        ("ZeroFill().apply(table)", "handler._ranges.apply(table), handler._completion.apply(table)"),
+        # The setting does not arrive where it should, and does where it should not.
+        ("with kit.stage(5, cost_missed_delay=9) as dear:", "with kit.stage(5) as dear:"),
+        ("with kit.stage(4, cost_missed_delay=9)", "with kit.stage(5, cost_missed_delay=9)"),
+        # Costs the wrong way round.
+        ("above = 100 * (cost(ExpectedCost(1, 3)", "above = 100 * (cost(ExpectedCost(3, 1)"),
+        # Above one half is what the policy does.
+        ("extra = 100 * (cost(0.5, 3)", "extra = 100 * (cost(0.25, 3)"),
+        # Looking up means computing.
+        ("looking = statistics.median(", "looking = sum(seconds_by_part(flight).values()) + statistics.median("),
+        # The careless writer.
+        ("rows = rows_changed(publish.advance)", "rows = rows_changed(careless)"),
+        # The batches did not run.
+        ("catch_up(after)", "after"),
+        # The same service twice.
+        ('"stage 5": lambda: after.post(', '"stage 5": lambda: before.post('),
+        # Kinds mixed up, and answers made when they are due.
+        ('lost["batch"][24]', 'lost["live"][24]'),
+        ('lost["live"][6]', 'lost["batch"][6]'),
+        ('at_four = as_known(f"least(', 'at_four = as_known(f"greatest(predicted_at, '),
+        # The command line joins what was known, the store has not heard of it.
+        ("catch_up(finished)", "finished"),
+    ],
+    6: [
+        # The loader of stage 5 in the place of the one that verifies.
+        ("careful, trusting = stages.stage(6).loader", "careful, trusting = stages.stage(5).loader"),
+        # A stage that unpickles what it finds.
+        ("process.running_stage(swapped, 6)", "process.running_stage(swapped, 5)"),
+        # Fetched from the store, and unpickled for each request.
+        ('copy_of_bundle("polled"), 6', 'copy_of_bundle("polled"), 5'),
+    ],
+    7: [
+        # The threads are left to the library.
+        ("pinned = [kit.stage(7), kit.stage(7)]", "pinned = [kit.stage(6), kit.stage(6)]"),
+        # The worker without training libraries, where the one with them is meant, and the other way round.
+        ("heavy, light = start_up(6), start_up(9)", "light, heavy = start_up(6), start_up(9)"),
+        # A limit, where none is meant, and the other way round.
+        ("unlimited = default[0]", "unlimited = kit.stage(7, concurrency=1)"),
+        ("limited = kit.stage(7, concurrency=limit)", "limited = kit.stage(6)"),
     ],
     9: [
         # A request that is refused.

@@ -17,7 +17,7 @@ from test_papermill import OTHER
 SECTIONS = ["The trap", "The lesson", "In the service", "Your turn", "Key points"]
 EXTRA = "Beyond one machine"
 TAGS = {"parameters", "measured", "nbval-ignore-output"}
-MACHINE = re.compile(r"/(home|root|tmp|work|usr|var|opt|Users)/|(127\.0\.0\.1|localhost):\d+|\.venv")
+MACHINE = re.compile(r"(?<!\w)/(home|root|tmp|work|usr|var|opt|Users)/|(127\.0\.0\.1|localhost):\d+|\.venv")
 
 PICTURE = re.compile(r'src="data:image/png;base64,[^"]*"')
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from ahead import prepare
 from claims import FOLDER, NOTEBOOKS, check, lesson_of
 from execute import execute
 from running import Running, own_home, running
@@ -43,6 +44,7 @@ def nbval(notebook: Path, outputs: Path, environment: dict[str, str]) -> subproc
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_stored_outputs_are_current(notebook: Path, finished: Running, home: Path) -> None:
+    prepare(notebook, home)
     outputs = kept("nbval", notebook)
     with timed() as taken:
         done = nbval(notebook, outputs, {"LABSERVER_URL": finished.url, "LABSERVER_HOME": str(home)})

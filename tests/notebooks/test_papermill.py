@@ -8,6 +8,7 @@ from typing import Any
 
 import papermill
 import pytest
+from ahead import prepare
 from claims import FOLDER, NOTEBOOKS, check, lesson_of, parameters_of
 from running import Running, own_home, running
 from runs import LIMIT, kept, note, timed
@@ -32,6 +33,7 @@ def test_holds_with_other_parameters(
     given = parameters_of(notebook)
     other = {name: OTHER[name] for name in given}
     assert all(other[name] != value for name, value in given.items())
+    prepare(notebook, home)
     outputs = kept("papermill", notebook)
     with timed() as taken:
         papermill.execute_notebook(
