@@ -28,7 +28,9 @@ def lines(result: Result, *, everything: bool = False) -> Iterator[str]:
     """
     known = exercise(result.lesson)
     said = f"{result.state.value} ({result.score})" if result.score else result.state.value
-    yield f"{SIGNS[result.state]} Lesson {result.lesson}, {known.title}: {said}, {result.seconds:.1f} s"
+    if result.state is not State.NOT_ATTEMPTED:
+        said += f", {result.seconds:.1f} s"
+    yield f"{SIGNS[result.state]} Lesson {result.lesson}, {known.title}: {said}"
     if result.state is State.NOT_ATTEMPTED:
         yield f"  Edit work/{known.file}, then check again. `lab hint {result.lesson}` gives a hint."
     for finding in result.findings:

@@ -46,7 +46,7 @@ def execute(path: Path, folder: Path = FOLDER) -> nbformat.NotebookNode:
 def main(numbers: list[str]) -> None:
     home = Path(os.environ.get("LABSERVER_HOME") or FOLDER.parent / "var").resolve()
     with tempfile.TemporaryDirectory() as folder, running(own_home(home, Path(folder))) as service:
-        os.environ |= {"LABSERVER_HOME": str(home), "LABSERVER_URL": service.url}
+        os.environ |= {"LABSERVER_HOME": str(home), "LABSERVER_URL": service.url, "LAB_WORK": f"{folder}/work"}
         for path in NOTEBOOKS:
             if not numbers or path.name[:2] in numbers:
                 started = time.perf_counter()

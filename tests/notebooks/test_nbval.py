@@ -43,11 +43,16 @@ def nbval(notebook: Path, outputs: Path, environment: dict[str, str]) -> subproc
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_stored_outputs_are_current(notebook: Path, finished: Running, home: Path) -> None:
+def test_stored_outputs_are_current(notebook: Path, finished: Running, home: Path, tmp_path: Path) -> None:
+    """Of a learner who has not attempted an exercise yet."""
     prepare(notebook, home)
     outputs = kept("nbval", notebook)
     with timed() as taken:
-        done = nbval(notebook, outputs, {"LABSERVER_URL": finished.url, "LABSERVER_HOME": str(home)})
+        done = nbval(
+            notebook,
+            outputs,
+            {"LABSERVER_URL": finished.url, "LABSERVER_HOME": str(home), "LAB_WORK": str(tmp_path / "work")},
+        )
     assert done.returncode == 0, done.stdout[-6000:]
     cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
     assert f"{len(cells)} passed" in done.stdout

@@ -1,17 +1,23 @@
-"""Every notebook run with other parameters against a fresh service: what it claims is no accident of one day."""
+"""Every notebook run with other parameters against a fresh service, by a learner who has solved all exercises: what it
+claims is no accident of one day.
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
 import pytest
 from ahead import prepare
 from claims import FOLDER, NOTEBOOKS, check, lesson_of, parameters_of
 from running import Running, own_home, running
 from runs import LIMIT, kept, note, timed
+
+from exercises.registry import EXERCISES
 
 OTHER: dict[str, Any] = {"DAY": "2013-11-19", "FLIGHTS": 120, "LOAD": 10}
 """Another day of flights, fewer of them, a smaller load."""
@@ -24,12 +30,22 @@ def fresh(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runn
         yield service
 
 
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A learner's folder with the solution of every exercise."""
+    folder = tmp_path_factory.mktemp("work")
+    for known in EXERCISES:
+        shutil.copyfile(known.solution, folder / known.file)
+    return folder
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_holds_with_other_parameters(
-    notebook: Path, fresh: Running, home: Path, monkeypatch: pytest.MonkeyPatch
+    notebook: Path, fresh: Running, solved: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LABSERVER_URL", fresh.url)
     monkeypatch.setenv("LABSERVER_HOME", str(home))
+    monkeypatch.setenv("LAB_WORK", str(solved))
     given = parameters_of(notebook)
     other = {name: OTHER[name] for name in given}
     assert all(other[name] != value for name, value in given.items())
@@ -39,5 +55,7 @@ def test_holds_with_other_parameters(
         papermill.execute_notebook(
             notebook, outputs, other, kernel_name="python3", cwd=FOLDER, progress_bar=False, execution_timeout=300
         )
+    last = [cell for cell in nbformat.read(outputs, as_version=4).cells if cell.cell_type == "code"][-1]
+    assert ": solved" in last.outputs[0].data["text/plain"]
     note("papermill", notebook, taken, check(outputs, lesson_of(notebook)))
     assert taken.processor_seconds < LIMIT
