@@ -46,6 +46,20 @@ class Exercise:
 
 EXERCISES: tuple[Exercise, ...] = (
     Exercise(
+        lesson=0,
+        title="A feature in one place",
+        objective="Define a feature once, train a model on it by name, and see it in the live service.",
+        minutes=20,
+        hints=(
+            "How is `weekday` defined? Yours stands beside it, and is made of the request alone, like it.",
+            "`minute` is already New York's. Whoever reads 22:00 as a number of minutes needs no time zone. And the "
+            "same function gets an array in training and a number in the service: compare, do not branch.",
+            "`replace(group, features=(*group.features, yours))` gives a group with one feature more. The challenger "
+            "asks for `table[list(catalogue(Settings()).names)]`.",
+        ),
+        file="lesson_00.py",
+    ),
+    Exercise(
         lesson=6,
         title="A loader that lets nothing through",
         objective="Verify a model's files before anything of them is loaded, and refuse in a sentence that helps.",

@@ -1,0 +1,299 @@
+"""Lesson 0: the learner's feature in the catalogue, in a challenger's signature, and in the live service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from exercises.attempt import Answering, Attempt, NotYet
+from exercises.bundles import build_small, small_home
+from exercises.result import Finding
+from labserver.errors import LabError
+from labserver.features.catalogue import Catalogue, Feature, Range
+from labserver.features.definitions import CATALOGUE
+from labserver.features.flight import NEW_YORK
+from labserver.settings import FINISHED
+from labserver.sources.warehouse import open_warehouse
+
+NAME = "late_evening"
+MINUTES = np.arange(24 * 60, dtype=np.float64)
+WEEKDAYS = np.full(24 * 60, 3.0)
+EXPECTED = (MINUTES >= 22 * 60).astype(np.float64)
+
+MISREAD: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.bool_]]] = {
+    "hour-in-utc": lambda minute: np.isin((minute + 240) % 1440 // 60, (22, 23)),
+    "hour-in-utc, as in winter": lambda minute: np.isin((minute + 300) % 1440 // 60, (22, 23)),
+    "hour-in-utc, the other way": lambda minute: np.isin((minute - 240) % 1440 // 60, (22, 23)),
+    "hour-in-utc, the other way in winter": lambda minute: np.isin((minute - 300) % 1440 // 60, (22, 23)),
+    "minutes-read-as-hours": lambda minute: minute >= 22,
+    "minutes-read-as-hhmm": lambda minute: minute >= 2200,
+    "boundary-left-out": lambda minute: minute > 22 * 60,
+}
+"""Mistakes that give another function of the minute: what they give, by name."""
+
+
+def check(attempt: Attempt) -> Iterator[Finding | str]:
+    """The definition, the function, the challenger; then a small bundle and the finished service on it."""
+    catalogue = yield from defined(attempt)
+    for found in (described(catalogue[NAME]), *computed(catalogue[NAME].request)):
+        yield found
+        if not found.passed:
+            raise NotYet
+    small = small_home(attempt.settings, attempt.settings.home / "own")
+    trained = Trained(attempt.named("challenger"), catalogue)
+    try:
+        metrics = build_small(small, catalogue, trained).metrics
+    except Misnamed as wrong:
+        yield wrong.finding
+        raise NotYet from None
+    yield trained.finding()
+    yield "AUC on flights not seen: challenger {:.3f}, logistic regression {:.3f}".format(
+        *(metrics[name]["auc"] for name in ("model", "logistic_regression"))
+    )
+    with replace(attempt, settings=small).service(FINISHED) as service:
+        yield from listed(service, catalogue)
+        yield from served(service, attempt)
+
+
+def defined(attempt: Attempt) -> Generator[Finding, None, Catalogue]:
+    """Gives the learner's catalogue if it is the course's and one feature more."""
+    own = attempt.own()
+    try:
+        catalogue: Catalogue = attempt.parts().catalogue(attempt.settings)
+    except LabError as error:
+        if "needs a unit" not in str(error):
+            raise
+        yield Finding(
+            "The feature has a unit, a meaning and an owner.",
+            False,
+            sent="catalogue(settings)",
+            received=str(error),
+            expected='a unit such as "0 or 1", a sentence and a team',
+            why="A number without a unit is read as miles by one team and as kilometres by the next; lesson 4 has one.",
+            mistake="unit-missing",
+        )
+        raise NotYet from None
+    beside = "service" in own or "completion" in own or "ranges" in own
+    yield Finding(
+        f"The catalogue has {NAME}.",
+        NAME in catalogue.names,
+        sent="catalogue(settings)",
+        received=f"features {', '.join(catalogue.names)}",
+        expected=f"{NAME} among them",
+        why="What is computed beside the catalogue is in no training table, no GET /v1/features and no drift report: "
+        "the two copies of the notebook began like that.",
+        mistake="" if NAME in catalogue.names else "computed-in-the-handler" if beside else "not-in-the-catalogue",
+    )
+    if NAME not in catalogue.names:
+        raise NotYet
+    yield unchanged(catalogue)
+    return catalogue
+
+
+def unchanged(catalogue: Catalogue) -> Finding:
+    """Whether everything else is the course's, in its order, and the feature is the last of the first group."""
+    first, *others = CATALOGUE.groups
+    expected = [feature.name for feature in first.features] + [NAME]
+    expected += [feature.name for group in others for feature in group.features]
+    rest = [
+        {**group, "features": [shown for shown in group["features"] if shown["name"] != NAME]}
+        for group in catalogue.definition()
+    ]
+    passed = list(catalogue.names) == expected and rest == CATALOGUE.definition()
+    return Finding(
+        "Everything else in the catalogue is as it was.",
+        passed,
+        sent="catalogue(settings)",
+        received=f"features {', '.join(catalogue.names)}",
+        expected=f"{', '.join(expected)}, each of the others as the course defines it",
+        why="Adding a feature must not change one that other models use.",
+        mistake="" if passed else "another-feature-changed",
+    )
+
+
+def described(feature: Feature) -> Finding:
+    """Its range. That there are a unit, a meaning and an owner, the catalogue itself has seen to."""
+    passed = feature.possible == Range(0, 1) and feature.request is not None
+    return Finding(
+        "It is made from the request, and cannot be but 0 to 1.",
+        passed,
+        sent=f"catalogue[{NAME!r}]",
+        received=f"possible {feature.possible}, {'with' if feature.request else 'without'} a function of the request",
+        expected="possible 0 to 1, with a function of the request",
+        why="The range is what refuses a client that sends 22 where 1 is meant.",
+        mistake="" if passed else "wrong-range",
+    )
+
+
+def computed(request: Callable[[Any, Any], Any] | None) -> Iterator[Finding]:
+    """The function, on every minute of a day: as a table, and one by one as the service calls it."""
+    if request is None:
+        return
+    try:
+        got = request(MINUTES, WEEKDAYS)
+    except ValueError as error:
+        if "truth value of an array" not in str(error):
+            raise
+        yield Finding(
+            "The function takes a table of flights.",
+            False,
+            sent="every minute of a day, as a float64 array",
+            received=str(error),
+            expected="an array of 1,440 numbers",
+            why="Training calls it with a column of 336,776 flights. An `if` would need a copy of it for training, "
+            "and two copies drift apart.",
+            mistake="one-flight-at-a-time",
+        )
+        return
+    dtype, shape = getattr(got, "dtype", type(got).__name__), getattr(got, "shape", ())
+    passed = dtype == np.float64 and shape == MINUTES.shape
+    yield Finding(
+        "It gives float64, one number a flight.",
+        passed,
+        sent="every minute of a day, as a float64 array of shape (1440,)",
+        received=f"{dtype} of shape {shape}",
+        expected="float64 of shape (1440,)",
+        why="The catalogue promises numbers. True is none: in NumPy a gap (NaN) becomes True, and 1 - True an error.",
+        mistake="" if passed else "wrong-dtype",
+    )
+    if not passed:
+        return
+    yield right_minutes(np.asarray(got))
+    single = [float(request(minute, 3)) for minute in range(24 * 60)]
+    yield Finding(
+        "It gives the same for a single flight.",
+        single == got.tolist(),
+        sent="every minute of a day, one at a time, as the service does",
+        received=f"{sum(a != b for a, b in zip(single, got.tolist(), strict=True))} other numbers",
+        expected="no other number",
+        why="This is the skew of the lesson: training saw one feature, the service computes another.",
+        mistake="" if single == got.tolist() else "training-serving-skew",
+    )
+
+
+def right_minutes(got: NDArray[np.float64]) -> Finding:
+    """Whether it is 1 from 22:00 on; if not, why, as far as that can be told."""
+    wrong = np.flatnonzero(got != EXPECTED)
+    names = [name for name, misread in MISREAD.items() if (got == misread(MINUTES)).all()]
+    shown = ", ".join(f"{minute // 60}:{minute % 60:02} is {got[minute]:g}" for minute in wrong[:: len(wrong) // 3 + 1])
+    return Finding(
+        "It is 1 from 22:00 on, New York time.",
+        not len(wrong),
+        sent="every minute of a day in New York",
+        received=f"{len(wrong)} minutes wrong: {shown}" if len(wrong) else "as expected",
+        expected="0 up to 21:59, 1 from 22:00 to 23:59",
+        why="Nothing crashes when an hour is shifted. The model learns that late flights leave at dinner time."
+        if names and names[0].startswith("hour")
+        else "Nothing crashes when a time is misread. The answers just get worse.",
+        mistake="" if not len(wrong) else names[0].split(",")[0] if names else "wrong-minutes",
+    )
+
+
+class Misnamed(Exception):
+    """A challenger that wants other features than the catalogue has."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.what)
+        self.finding = finding
+
+
+class Trained:
+    """Hands the build's table to the learner's challenger, its columns shuffled and the label among them."""
+
+    def __init__(self, challenger: Callable[..., Any], catalogue: Catalogue) -> None:
+        self._challenger, self._names = challenger, catalogue.names
+        self._wants: tuple[str, ...] = ()
+
+    def __call__(self, used: pd.DataFrame, late: NDArray[np.bool_]) -> HistGradientBoostingClassifier:
+        model = self._challenger(used.assign(late=late)[["late", *reversed(self._names)]], late)
+        self._wants = tuple(getattr(model, "feature_names_in_", ()))
+        if not isinstance(model, HistGradientBoostingClassifier) or self._wants != self._names:
+            raise Misnamed(self.finding())
+        return model
+
+    def finding(self) -> Finding:
+        """Whether the challenger's signature is the catalogue's."""
+        passed, missing = self._wants == self._names, sorted(set(self._names) - set(self._wants))
+        by_place = sorted(self._wants) == sorted(self._names) or "late" in self._wants
+        return Finding(
+            "The challenger wants the catalogue's features, by name and in its order.",
+            passed,
+            sent="a table with the features in another order, and one column more: the label",
+            received=f"a model that wants {', '.join(self._wants) or 'columns without names'}",
+            expected=", ".join(self._names),
+            why="The label in the table makes a superb model that cannot be served."
+            if "late" in self._wants
+            else "The service hands over numbers in the catalogue's order. A model with another signature reads seats "
+            "for miles, so the service does not start with it.",
+            mistake="" if passed else "trained-by-place" if by_place else "feature-not-trained" if missing else "names",
+        )
+
+
+def listed(service: Answering, catalogue: Catalogue) -> Iterator[Finding]:
+    """What the live service says of itself."""
+    groups = service.get("/v1/features").json()["groups"]
+    shown = next((f for group in groups for f in group["features"] if f["name"] == NAME), None)
+    yield Finding(
+        f"GET /v1/features shows {NAME}.",
+        shown is not None and shown["dtype"] == "float32" and bool(shown["unit"]),
+        sent="GET /v1/features",
+        received=str(shown),
+        expected=f"{NAME}, float32, with its unit and what training saw of it",
+        why="Clients and other teams read the catalogue here, not in your code.",
+    )
+    wants = service.get("/v1/model").json()["signature"]["input"]["features"]
+    yield Finding(
+        "GET /v1/model shows the challenger's signature.",
+        wants == list(catalogue.names),
+        sent="GET /v1/model",
+        received=", ".join(wants),
+        expected=", ".join(catalogue.names),
+    )
+
+
+EVENINGS = """
+    SELECT carrier, flight, origin, dest, tailnum, scheduled_departure FROM flights
+    WHERE day IN (DATE '2013-09-03', DATE '2013-12-10')
+    QUALIFY row_number() OVER (PARTITION BY day, extract(hour FROM scheduled_departure),
+        extract(minute FROM scheduled_departure) >= 30 ORDER BY flight_id) = 1
+    ORDER BY scheduled_departure
+"""
+"""A real flight of every half hour of a day in summer and of one in winter, where there is one."""
+
+
+def served(service: Answering, attempt: Attempt) -> Iterator[Finding]:
+    """The value that the live service uses for real flights, and an answer."""
+    with open_warehouse(attempt.settings.warehouse) as db:
+        rows = db.execute(EVENINGS).fetchall()
+    names = ("carrier", "flight", "origin", "dest", "tailnum")
+    wrong, late = [], 0
+    for *identity, departure in rows:
+        local = departure.astimezone(NEW_YORK)
+        flight = dict(zip(names, identity, strict=True)) | {"scheduled_departure": local.isoformat()}
+        values = service.post("/v1/features/vector", flight).json()["values"]
+        got, expected = next(v["value"] for v in values if v["name"] == NAME), float(local.hour >= 22)
+        late += local.hour >= 22
+        wrong += [f"{got:g} for {local:%d %B %H:%M}"] if got != expected else []
+    yield Finding(
+        "The live service uses it, in summer and in winter.",
+        not wrong,
+        sent=f"POST /v1/features/vector for {len(rows)} real flights, {late} of them at 22:00 or later",
+        received=", ".join(wrong) or "as expected",
+        expected="1 at 22:00 or later in New York, else 0",
+        why="A client's offset and the clock change move UTC; the evening stays where it is.",
+        mistake="hour-in-utc" if wrong else "",
+    )
+    answer = service.post("/v1/predictions", flight)
+    yield Finding(
+        "The challenger answers.",
+        answer.status_code == 200,
+        sent="POST /v1/predictions with the last of them",
+        received=f"{answer.status_code} {answer.text[:200]}",
+        expected="200",
+    )
