@@ -60,6 +60,22 @@ EXERCISES: tuple[Exercise, ...] = (
         file="lesson_00.py",
     ),
     Exercise(
+        lesson=2,
+        title="A source that knows no more than the clock",
+        objective="Source a live feature with the right known_at, and prove that it does not look ahead.",
+        minutes=20,
+        hints=(
+            "At 12:00, which flights does anybody know to have left? Two times stand in the row of a flight; one of "
+            "them is only a plan.",
+            "Put batches and departures into one list, in order of time (UNION ALL), and let a window look back three "
+            "hours from each batch. A batch has no delay of its own: NULL, and avg leaves it out.",
+            "`avg(delay) OVER (PARTITION BY origin ORDER BY moment RANGE BETWEEN INTERVAL 3 HOUR PRECEDING AND CURRENT "
+            "ROW)`, where `moment` is `known_at` of a batch or `departed_at` of a flight that left; then keep the "
+            "batches only.",
+        ),
+        file="lesson_02.py",
+    ),
+    Exercise(
         lesson=6,
         title="A loader that lets nothing through",
         objective="Verify a model's files before anything of them is loaded, and refuse in a sentence that helps.",
