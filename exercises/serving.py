@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 from exercises.course import Course, here
 from labserver.settings import settings
+from labserver.stages import own_parts
 
 
 def own_folder(course: Course, folder: Path) -> list[int]:
@@ -21,6 +23,20 @@ def own_folder(course: Course, folder: Path) -> list[int]:
     return [known.lesson for known in solved]
 
 
+def home_for(folder: Path) -> Path:
+    """The home folder whose bundle fits the parts: one of its own, built if needed, for a catalogue of the learner's.
+
+    Raises:
+        subprocess.CalledProcessError: if the build fails; it has said why.
+    """
+    home = settings().home.resolve()
+    if "catalogue" not in own_parts(folder):
+        return home
+    command = [sys.executable, "-m", "labserver.cli", "build", "--if-needed", "--parts", str(folder)]
+    subprocess.run(command, env=os.environ | {"LABSERVER_HOME": str(home / "own")}, check=True)
+    return home / "own"
+
+
 def serve(port: int) -> None:
     """Become ``labserver serve`` with the learner's parts."""
     folder = settings().home / "parts"
@@ -31,6 +47,7 @@ def serve(port: int) -> None:
             flush=True,
         )
         command += ["--parts", str(folder)]
+        os.environ["LABSERVER_HOME"] = str(home_for(folder))
     else:
         print("No lesson is solved yet: every part is lent by the course.", flush=True)
     os.execv(command[0], command)  # noqa: S606

@@ -29,20 +29,25 @@ console = Console(stderr=True, highlight=False)
 @app.command()
 def build(
     if_needed: Annotated[bool, typer.Option(help="Do nothing if a whole bundle of this code is there.")] = False,
+    parts: Annotated[Path | None, typer.Option(help="Parts with a catalogue of your own: a file or a folder.")] = None,
 ) -> None:
     """Make the warehouse, the features, the model and the bundle. Takes seconds."""
+    if parts is not None:
+        os.environ["LABSERVER_PARTS"] = str(parts)
+    from labserver.stages import parts_of
+
     chosen = settings()
+    catalogue = parts_of(chosen).catalogue(chosen)
     if if_needed:
         from labserver.freshness import is_current
 
-        if is_current(chosen):
+        if is_current(chosen, catalogue):
             console.print(f"The bundle at {chosen.bundle} is current.")
             return
     with console.status("Building …"):
         from labserver.build import build as run
-        from labserver.features.definitions import CATALOGUE
 
-        built = run(chosen, CATALOGUE, lambda line: console.print(f"  {line}"))
+        built = run(chosen, catalogue, lambda line: console.print(f"  {line}"))
     for name, scores in built.metrics.items():
         console.print(
             f"  {name.replace('_', ' '):>20}: AUC {scores['auc']:.3f}  log loss {scores['log_loss']:.3f}  "

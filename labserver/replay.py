@@ -39,7 +39,7 @@ from labserver.incidents import Incident
 from labserver.model.bundle import load_bundle
 from labserver.settings import Settings
 from labserver.sources.warehouse import open_warehouse
-from labserver.stages import stage
+from labserver.stages import parts_of
 
 PERIOD = """SELECT flight_id AS row, carrier, flight, origin, dest, tailnum, scheduled_departure, predicted_at AS as_of,
         arrival_delay, coalesce(arrived_at, scheduled_arrival) AS known_at
@@ -138,7 +138,7 @@ def replay(
     last = first + timedelta(days=days)
     if not date(2013, 1, 1) <= first < last <= date(2014, 1, 1):
         raise LabError(f"{first} to {last} is outside the data. Choose days from 2013-01-01 to 2013-12-31.")
-    catalogue = stage(9).catalogue(settings).with_trained(load_bundle(settings.bundle).catalogue)
+    catalogue = parts_of(settings).catalogue(settings).with_trained(load_bundle(settings.bundle).catalogue)
     client = Client(url, settings.api_key.get_secret_value() if settings.api_key else None)
     with (
         open_warehouse(settings.warehouse) as db,

@@ -17,9 +17,9 @@ from labserver.features.history import check_history
 from labserver.features.join import point_in_time
 from labserver.parts import assemble
 from labserver.service.prediction import PredictionService
-from labserver.settings import FINISHED, Settings
+from labserver.settings import Settings
 from labserver.sources.warehouse import open_warehouse
-from labserver.stages import stage
+from labserver.stages import parts_of
 
 REQUIRED = ("carrier", "flight", "origin", "dest", "tailnum", "scheduled_departure")
 QUESTIONS = f"SELECT row, {', '.join(REQUIRED)}, as_of FROM flights_to_score"
@@ -55,7 +55,7 @@ def score(settings: Settings, month: str | None, flights: Path | None, out: Path
         raise LabError("Give either --month 2013-09 or --flights FILE.")
     if out.suffix not in {".csv", ".parquet"}:
         raise LabError(f"--out {out} must end in .csv or .parquet.")
-    context, service = assemble(stage(FINISHED), settings)
+    context, service = assemble(parts_of(settings), settings)
     if not isinstance(service, PredictionService):
         raise LabError("Batch scoring needs a service that can predict a matrix.")
     with open_warehouse(settings.warehouse) as db:

@@ -19,7 +19,7 @@ from typing import Any
 from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue
 from labserver.parts import Parts
-from labserver.settings import Settings
+from labserver.settings import FINISHED, Settings
 
 OWN = "labserver_own_"
 """Begins the name under which a learner's file is a module: ``labserver_own_lesson_03``."""
@@ -89,6 +89,15 @@ def stage(lesson: int, own: Mapping[str, Any] | None = None) -> Parts:
             raise LabError(f"There is no part {name}. Parts are: {', '.join(sorted(known))}.")
     factories = {part: pkgutil.resolve_name(factory) for part, factory in in_force(lesson).items()}
     return Parts(**{**factories, **(own or {})})
+
+
+def parts_of(settings: Settings, lesson: int = FINISHED) -> Parts:
+    """The parts of a stage, with those among them that the settings name.
+
+    Raises:
+        LabError: see :func:`own_parts`.
+    """
+    return stage(lesson, own_parts(settings.parts) if settings.parts else {})
 
 
 def own_parts(path: Path) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from types import SimpleNamespace
 import pytest
 
 from labserver.errors import LabError
+from labserver.features.catalogue import Catalogue
 from labserver.features.definitions import CATALOGUE
+from labserver.freshness import is_current
 from labserver.parts import Parts
 from labserver.settings import Settings
-from labserver.stages import CHANGES, Change, in_force, own_parts, stage
+from labserver.stages import CHANGES, Change, in_force, own_parts, parts_of, stage
 
 LESSONS = range(10)
 PARTS = {field.name for field in fields(Parts)}
@@ -97,6 +99,17 @@ def test_a_catalogue_of_two_arguments_adds_to_the_one_before_it(tmp_path: Path) 
     write(tmp_path / "lesson_00.py", "def catalogue(settings):\n    return 'first'\n")
     write(tmp_path / "lesson_05.py", adds.format("third"))
     assert own_parts(tmp_path)["catalogue"](Settings()) == (("first", "second"), "third")
+
+
+def test_settings_name_parts_that_take_the_place_of_shipped_ones(tmp_path: Path) -> None:
+    file = write(tmp_path / "lesson_05.py", "def decision(context):\n    return 'mine'\n")
+    assert parts_of(Settings(parts=file)).decision(SimpleNamespace()) == "mine"  # type: ignore[arg-type,comparison-overlap]
+    assert parts_of(Settings(parts=file)).catalogue is parts_of(Settings()).catalogue
+
+
+def test_a_bundle_is_current_for_its_own_catalogue_only(settings: Settings) -> None:
+    assert is_current(settings)
+    assert not is_current(settings, Catalogue(CATALOGUE.groups[:-1]))
 
 
 def test_an_imported_function_is_no_part_of_the_learners(tmp_path: Path) -> None:
