@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from exercises.attempt import Answering, Attempt, NotYet
 from exercises.bundles import build_small, small_home
+from exercises.checks.names import difference
 from exercises.result import Finding
 from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue, Feature, Range
@@ -26,16 +25,24 @@ MINUTES = np.arange(24 * 60, dtype=np.float64)
 WEEKDAYS = np.full(24 * 60, 3.0)
 EXPECTED = (MINUTES >= 22 * 60).astype(np.float64)
 
-MISREAD: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.bool_]]] = {
-    "hour-in-utc": lambda minute: np.isin((minute + 240) % 1440 // 60, (22, 23)),
-    "hour-in-utc, as in winter": lambda minute: np.isin((minute + 300) % 1440 // 60, (22, 23)),
-    "hour-in-utc, the other way": lambda minute: np.isin((minute - 240) % 1440 // 60, (22, 23)),
-    "hour-in-utc, the other way in winter": lambda minute: np.isin((minute - 300) % 1440 // 60, (22, 23)),
-    "minutes-read-as-hours": lambda minute: minute >= 22,
-    "minutes-read-as-hhmm": lambda minute: minute >= 2200,
-    "boundary-left-out": lambda minute: minute > 22 * 60,
-}
-"""Mistakes that give another function of the minute: what they give, by name."""
+FIRST, *OTHERS = CATALOGUE.groups
+EXPECTED_NAMES = (*(f.name for f in FIRST.features), NAME, *(f.name for group in OTHERS for f in group.features))
+
+Misread = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+
+
+def shifted(hours: int) -> Misread:
+    """Another zone's 22 and 23 o'clock."""
+    return lambda minute: (minute + hours * 60) % (24 * 60) >= 22 * 60
+
+
+MISREAD: tuple[tuple[str, Misread], ...] = (
+    *(("hour-in-utc", shifted(hours)) for hours in (4, 5, -4, -5)),  # summer and winter, either way
+    ("minutes-read-as-hours", lambda minute: minute >= 22),
+    ("minutes-read-as-hhmm", lambda minute: minute >= 2200),
+    ("boundary-left-out", lambda minute: minute > 22 * 60),
+)
+"""Mistakes that give another function of the minute, and what they give."""
 
 
 def check(attempt: Attempt) -> Iterator[Finding | str]:
@@ -45,17 +52,16 @@ def check(attempt: Attempt) -> Iterator[Finding | str]:
         yield found
         if not found.passed:
             raise NotYet
+    from exercises.checks.signature import Misnamed, Trained  # brings scikit-learn with it
+
     small = small_home(attempt.settings, attempt.settings.home / "own")
     trained = Trained(attempt.named("challenger"), catalogue)
     try:
-        metrics = build_small(small, catalogue, trained).metrics
+        build_small(small, catalogue, trained)
     except Misnamed as wrong:
         yield wrong.finding
         raise NotYet from None
     yield trained.finding()
-    yield "AUC on flights not seen: challenger {:.3f}, logistic regression {:.3f}".format(
-        *(metrics[name]["auc"] for name in ("model", "logistic_regression"))
-    )
     with replace(attempt, settings=small).service(FINISHED) as service:
         yield from listed(service, catalogue)
         yield from served(service, attempt)
@@ -84,10 +90,11 @@ def defined(attempt: Attempt) -> Generator[Finding, None, Catalogue]:
         f"The catalogue has {NAME}.",
         NAME in catalogue.names,
         sent="catalogue(settings)",
-        received=f"features {', '.join(catalogue.names)}",
-        expected=f"{NAME} among them",
-        why="What is computed beside the catalogue is in no training table, no GET /v1/features and no drift report: "
-        "the two copies of the notebook began like that.",
+        received=f"{len(catalogue.names)} features; " + difference(catalogue.names, EXPECTED_NAMES),
+        expected=f"{NAME} among the features",
+        why="What is computed beside the catalogue is in no training table. This is how a second copy begins."
+        if beside
+        else "What is not in the catalogue is in no training table, no GET /v1/features and no drift report.",
         mistake="" if NAME in catalogue.names else "computed-in-the-handler" if beside else "not-in-the-catalogue",
     )
     if NAME not in catalogue.names:
@@ -98,20 +105,17 @@ def defined(attempt: Attempt) -> Generator[Finding, None, Catalogue]:
 
 def unchanged(catalogue: Catalogue) -> Finding:
     """Whether everything else is the course's, in its order, and the feature is the last of the first group."""
-    first, *others = CATALOGUE.groups
-    expected = [feature.name for feature in first.features] + [NAME]
-    expected += [feature.name for group in others for feature in group.features]
     rest = [
         {**group, "features": [shown for shown in group["features"] if shown["name"] != NAME]}
         for group in catalogue.definition()
     ]
-    passed = list(catalogue.names) == expected and rest == CATALOGUE.definition()
+    passed = catalogue.names == EXPECTED_NAMES and rest == CATALOGUE.definition()
     return Finding(
         "Everything else in the catalogue is as it was.",
         passed,
         sent="catalogue(settings)",
-        received=f"features {', '.join(catalogue.names)}",
-        expected=f"{', '.join(expected)}, each of the others as the course defines it",
+        received=difference(catalogue.names, EXPECTED_NAMES),
+        expected=f"the course's features, as it defines them, and {NAME} after {FIRST.features[-1].name}",
         why="Adding a feature must not change one that other models use.",
         mistake="" if passed else "another-feature-changed",
     )
@@ -180,7 +184,7 @@ def computed(request: Callable[[Any, Any], Any] | None) -> Iterator[Finding]:
 def right_minutes(got: NDArray[np.float64]) -> Finding:
     """Whether it is 1 from 22:00 on; if not, why, as far as that can be told."""
     wrong = np.flatnonzero(got != EXPECTED)
-    names = [name for name, misread in MISREAD.items() if (got == misread(MINUTES)).all()]
+    names = [name for name, misread in MISREAD if (got == misread(MINUTES)).all()]
     shown = ", ".join(f"{minute // 60}:{minute % 60:02} is {got[minute]:g}" for minute in wrong[:: len(wrong) // 3 + 1])
     return Finding(
         "It is 1 from 22:00 on, New York time.",
@@ -189,50 +193,10 @@ def right_minutes(got: NDArray[np.float64]) -> Finding:
         received=f"{len(wrong)} minutes wrong: {shown}" if len(wrong) else "as expected",
         expected="0 up to 21:59, 1 from 22:00 to 23:59",
         why="Nothing crashes when an hour is shifted. The model learns that late flights leave at dinner time."
-        if names and names[0].startswith("hour")
+        if "hour-in-utc" in names
         else "Nothing crashes when a time is misread. The answers just get worse.",
-        mistake="" if not len(wrong) else names[0].split(",")[0] if names else "wrong-minutes",
+        mistake="" if not len(wrong) else names[0] if names else "wrong-minutes",
     )
-
-
-class Misnamed(Exception):
-    """A challenger that wants other features than the catalogue has."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.what)
-        self.finding = finding
-
-
-class Trained:
-    """Hands the build's table to the learner's challenger, its columns shuffled and the label among them."""
-
-    def __init__(self, challenger: Callable[..., Any], catalogue: Catalogue) -> None:
-        self._challenger, self._names = challenger, catalogue.names
-        self._wants: tuple[str, ...] = ()
-
-    def __call__(self, used: pd.DataFrame, late: NDArray[np.bool_]) -> HistGradientBoostingClassifier:
-        model = self._challenger(used.assign(late=late)[["late", *reversed(self._names)]], late)
-        self._wants = tuple(getattr(model, "feature_names_in_", ()))
-        if not isinstance(model, HistGradientBoostingClassifier) or self._wants != self._names:
-            raise Misnamed(self.finding())
-        return model
-
-    def finding(self) -> Finding:
-        """Whether the challenger's signature is the catalogue's."""
-        passed, missing = self._wants == self._names, sorted(set(self._names) - set(self._wants))
-        by_place = sorted(self._wants) == sorted(self._names) or "late" in self._wants
-        return Finding(
-            "The challenger wants the catalogue's features, by name and in its order.",
-            passed,
-            sent="a table with the features in another order, and one column more: the label",
-            received=f"a model that wants {', '.join(self._wants) or 'columns without names'}",
-            expected=", ".join(self._names),
-            why="The label in the table makes a superb model that cannot be served."
-            if "late" in self._wants
-            else "The service hands over numbers in the catalogue's order. A model with another signature reads seats "
-            "for miles, so the service does not start with it.",
-            mistake="" if passed else "trained-by-place" if by_place else "feature-not-trained" if missing else "names",
-        )
 
 
 def listed(service: Answering, catalogue: Catalogue) -> Iterator[Finding]:
@@ -252,8 +216,8 @@ def listed(service: Answering, catalogue: Catalogue) -> Iterator[Finding]:
         "GET /v1/model shows the challenger's signature.",
         wants == list(catalogue.names),
         sent="GET /v1/model",
-        received=", ".join(wants),
-        expected=", ".join(catalogue.names),
+        received=difference(wants, catalogue.names),
+        expected=f"the {len(catalogue.names)} features of your catalogue, in its order",
     )
 
 

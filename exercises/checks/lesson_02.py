@@ -51,7 +51,7 @@ def in_the_catalogue(catalogue: Catalogue, group: Group | None) -> Finding:
         f"The catalogue has {NAME}, a number of each airport.",
         passed,
         sent="catalogue(settings, before)",
-        received=f"features {', '.join(catalogue.names)}" if group is None else f"a group of {group.entity}",
+        received="no such feature" if group is None else f"a group of {group.entity} from {group.source}",
         expected=f"{NAME} among the features, in a group of ('origin',) from the source flights",
         why="Training, the store and the live service take their definitions from the catalogue alone.",
         mistake="" if passed else "not-in-the-catalogue",
