@@ -157,12 +157,12 @@ def arc(
 ) -> None:
     """Measure all ten stages and write the course's table and picture. Needs wrk and two cores."""
     from labserver.capacity.arc import measure, table, write
-    from labserver.capacity.pictures import draw_arc
+    from labserver.capacity.pictures import arc as drawn
 
     steps = measure(settings(), rounds, seconds, lambda line: console.print(f"  {line}"))
     print(table(steps))
     write(steps, out / "arc.json", readme)
-    draw_arc(steps, out / "arc.png")
+    drawn(steps).savefig(out / "arc.png")
     console.print(f"Wrote {out}/arc.json, {out}/arc.png and the table in {readme}.", soft_wrap=True)
 
 

@@ -35,7 +35,7 @@ def draw(measured: Measured, target: Target, folder: Path) -> list[Path]:
     return drawn
 
 
-def draw_arc(steps: Sequence[Step], file: Path) -> Path:
+def arc(steps: Sequence[Step]) -> Figure:
     """The ten stages: requests/s as bars on a logarithmic axis, p99 and memory below."""
     figure = Figure(figsize=(9, 7), dpi=120, layout="constrained")
     panels = figure.subplots(3, 1, sharex=True, height_ratios=[2, 1, 1])
@@ -58,8 +58,7 @@ def draw_arc(steps: Sequence[Step], file: Path) -> Path:
         axes.spines[["top", "right"]].set_visible(False)
     panels[-1].set_xticks(stages)
     panels[-1].set_xlabel("stage: the service as it stands after the lesson of that number")
-    figure.savefig(file)
-    return file
+    return figure
 
 
 def _throughput(axes: Axes, measured: Measured, target: Target) -> None:
