@@ -103,6 +103,15 @@ def unpickle_at_start(context: Context, threads: int | None) -> OneRowFrames:
     Raises:
         Damaged: if it is another file, or none; nothing of it is run then.
     """
+    return OneRowFrames(verified_experiment(context), context.catalogue.names, threads)
+
+
+def verified_experiment(context: Context) -> dict[str, Any]:
+    """What ``labserver.build.write_experiment`` saved with this bundle.
+
+    Raises:
+        Damaged: if it is another file, or none; nothing of it is run then.
+    """
     path = context.settings.experiment
     try:
         content = path.read_bytes()
@@ -112,4 +121,5 @@ def unpickle_at_start(context: Context, threads: int | None) -> OneRowFrames:
         raise Damaged(f"There is no whole experiment at {path}. Run `labserver build`.") from None
     if (hashlib.sha256(content).hexdigest(), context.bundle.manifest["bundle_hash"]) != written:
         raise Damaged(f"{path} is not the file that the build of this bundle wrote. Run `labserver build`.")
-    return OneRowFrames(pickle.loads(content), context.catalogue.names, threads)  # noqa: S301  (hash verified)
+    experiment: dict[str, Any] = pickle.loads(content)  # noqa: S301  (hash verified)
+    return experiment
