@@ -76,6 +76,22 @@ EXERCISES: tuple[Exercise, ...] = (
         file="lesson_02.py",
     ),
     Exercise(
+        lesson=5,
+        title="All costs, and each arrival once",
+        objective="Derive a decision from its costs, and keep an aggregate that a batch may run twice, late or not.",
+        minutes=30,
+        hints=(
+            "(a) Write both expected costs as a function of p. Who pays for sending, and when? (b) Which arrivals did "
+            "the last run count? The store must know, and must learn it together with the sums.",
+            "(a) A warning costs `sending` always, and `false_alarm` with probability 1 - p. (b) Read the clock, ask "
+            "for `arrived_at` after it and not after `until`, add, move the clock: all between BEGIN and COMMIT.",
+            "(a) sending + (1 - p) * false_alarm = p * missed_delay; at a tie a warning does not cost less. (b) `ON "
+            "CONFLICT DO UPDATE SET arrivals = arrivals + excluded.arrivals, …`, then `UPDATE clock SET moment = "
+            "max(moment, ?)`, and ROLLBACK if anything raises.",
+        ),
+        file="lesson_05.py",
+    ),
+    Exercise(
         lesson=6,
         title="A loader that lets nothing through",
         objective="Verify a model's files before anything of them is loaded, and refuse in a sentence that helps.",
