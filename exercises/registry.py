@@ -105,6 +105,23 @@ EXERCISES: tuple[Exercise, ...] = (
         ),
         file="lesson_06.py",
     ),
+    Exercise(
+        lesson=8,
+        title="Sixty trees without a library",
+        objective="Make one prediction cost tens of microseconds, and prove that it is the same prediction.",
+        minutes=40,
+        hints=(
+            "Where does the time go? A call of NumPy costs about a microsecond for three numbers and for a thousand. "
+            "Following the trees level by level makes more than a hundred calls. Make fewer, or none.",
+            "All 1,800 comparisons at once are one call. What do they say about the leaves? Each value that goes right "
+            "rules out the leaves on the left of its node. What is left of a tree's leaves, first from the left, is "
+            "the one. Or follow the trees in Python, on lists made once with `tolist()`: that is fast for one row.",
+            "A bit for each leaf (at most 32 a tree fit into a uint32), a mask for each inner node that has 0 at the "
+            "leaves on its left: `np.bitwise_and.reduceat(np.where(values > thresholds, masks, everything), begins, "
+            "axis=1)`. The lowest bit that is left, `x & -x`, is the leaf. Leave thresholds float64.",
+        ),
+        file="lesson_08.py",
+    ),
 )
 
 
