@@ -9,6 +9,7 @@ from typing import Any
 from exercises.attempt import Attempt
 from exercises.checks.batch import aggregated
 from exercises.result import Finding
+from labserver.errors import LabError
 from labserver.features.definitions import CATALOGUE
 from labserver.model.bundle import load_bundle
 from labserver.naive.loading import verified_experiment
@@ -26,6 +27,9 @@ def check(attempt: Attempt) -> Iterator[Finding | str]:
     if "decision" not in own:
         raise NotImplementedError("define the part `decision`")
     module = vars(sys.modules[own["decision"].__module__])
+    for name in ("threshold", "TABLES", "materialise_made_up"):
+        if name not in module:
+            raise LabError(f"{attempt.file.name} does not define {name}.")
     bundle = load_bundle(attempt.settings.bundle)
     context = Context(attempt.settings, bundle, CATALOGUE.with_trained(bundle.catalogue))
     policy = own["decision"](context)

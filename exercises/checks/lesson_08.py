@@ -7,44 +7,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from exercises.attempt import Attempt
 from exercises.checks.calls import DONE, interleaved, watched
+from exercises.checks.equality import TOLERANCE, Known, Probabilities, at_thresholds, away_from_thresholds, equal
 from exercises.result import Finding
-from exercises.trees import LEAF, trees_of
 from labserver.features.definitions import CATALOGUE
 from labserver.model.bundle import load_bundle
-from labserver.naive.loading import OneRowFrames, verified_experiment
 from labserver.parts import Context
-from labserver.service.decision import ExpectedCost
 
-FLIGHTS = 100_000
-TOLERANCE = 1e-5
 RATIO = 20.0
 ROUNDS = 7
 
-Matrix = NDArray[np.float32]
-Probabilities = Callable[[Matrix], NDArray[np.float32]]
-
-
-class Known:
-    """The model as stage 7 has it, and real flights."""
-
-    def __init__(self, context: Context) -> None:
-        experiment = verified_experiment(context)
-        self.names = list(context.catalogue.names)
-        self.model = experiment["model"]
-        self.trees = trees_of(self.model)
-        self.naive = OneRowFrames(experiment, self.names, 1)
-        self.matrix: Matrix = experiment["held_out"][self.names].to_numpy(np.float32)[:FLIGHTS]
-        self.threshold = ExpectedCost.from_settings(context.settings).threshold
-
-    def expected(self, matrix: Matrix) -> NDArray[np.float64]:
-        """scikit-learn's probabilities, shape (rows,)."""
-        answers: NDArray[np.float64] = self.model.predict_proba(pd.DataFrame(matrix, columns=self.names))[:, 1]
-        return answers
+Step = Callable[[Probabilities, Known], Finding]
 
 
 def check(attempt: Attempt) -> Iterator[Finding | str]:
@@ -53,7 +28,7 @@ def check(attempt: Attempt) -> Iterator[Finding | str]:
     context = Context(attempt.settings, bundle, CATALOGUE.with_trained(bundle.catalogue))
     probabilities: Probabilities = attempt.own()["predictor"](context, 1).probabilities
     known = Known(context)
-    for step in (shape, per_call, away, *at_thresholds(known), kept, threads(attempt.file)):
+    for step in (shape, per_call, away, exact, between, kept, threads(attempt.file)):
         found = step(probabilities, known)
         yield found
         if not found.passed:
@@ -109,91 +84,41 @@ def per_call(probabilities: Probabilities, known: Known) -> Finding:
 
 
 def away(probabilities: Probabilities, known: Known) -> Finding:
-    """Flights of which no value is at a threshold: here, how thresholds are compared plays no part."""
-    trees = known.trees
-    inner = trees.left != LEAF
-    touching = [
-        np.isin(known.matrix[:, column], trees.threshold[inner & (trees.feature == column)].astype(np.float32))
-        for column in range(len(known.names))
-    ]
-    rows = known.matrix[~np.any(touching, axis=0)][:2000]
-    got, expected = probabilities(rows), known.expected(rows)
-    found = equal("Flights away from any threshold get the same probability.", rows, got, expected, known)
-    return found("wrong-class" if np.allclose(got, 1 - expected, atol=TOLERANCE) else "other-probabilities")
+    """Flights for which only the trees matter."""
+    rows = away_from_thresholds(known, 500)
+    got = np.asarray(probabilities(rows))
+    other = got.shape == (500,) and np.allclose(got, 1 - known.expected(rows), atol=TOLERANCE)
+    what = "Flights away from any threshold get the same probability."
+    return equal(what, known, rows, got, mistake="wrong-class" if other else "other-probabilities")
 
 
-Step = Callable[[Probabilities, Known], Finding]
-
-
-def at_thresholds(known: Known) -> tuple[Step, Step]:
-    """Real flights, each with one value set to a threshold of some node, or to the float32 next to it."""
-    trees = known.trees
-    inner = np.flatnonzero(trees.left != LEAF)
-    nearest = trees.threshold[inner].astype(np.float32)
-    exact = nearest.astype(np.float64) == trees.threshold[inner]
-    sides = (nearest, np.nextafter(nearest, np.float32(-np.inf)), np.nextafter(nearest, np.float32(np.inf)))
-    seed = np.random.default_rng(8)
-
-    def step(chosen: NDArray[np.bool_], copies: int, what: str, why: str, mistake: str) -> Step:
-        columns, values = trees.feature[inner][chosen], [side[chosen] for side in sides]
-        rows = known.matrix[seed.integers(len(known.matrix), size=copies * 3 * len(columns))]
-        rows[np.arange(len(rows)), np.tile(columns, copies * 3)] = np.tile(np.concatenate(values), copies)
-
-        def run(probabilities: Probabilities, known: Known) -> Finding:
-            return equal(what, rows, probabilities(rows), known.expected(rows), known, why)(mistake)
-
-        return run
-
-    return (
-        step(
-            exact,
-            1,
-            "A value equal to a threshold goes left, as it does in scikit-learn.",
-            "8:00 is a threshold, and a time at which many flights leave.",
-            "equal-goes-right",
-        ),
-        step(
-            ~exact,
-            20,
-            "A value beside a threshold that no float32 holds stays on its side.",
-            "Rounded to the nearest float32, such a threshold may step over the value. Then the tree changes its mind "
-            "for every flight with that value, and no test on random numbers sees it.",
-            "thresholds-rounded",
-        ),
+def exact(probabilities: Probabilities, known: Known) -> Finding:
+    """Values at thresholds that a float32 holds."""
+    rows, told = at_thresholds(known, exact=True, copies=1)
+    return equal(
+        "A value equal to a threshold goes left, as it does in scikit-learn.",
+        known,
+        rows,
+        np.asarray(probabilities(rows)),
+        mistake="equal-goes-right",
+        told=told,
+        why="8:00 is a threshold, and a time at which many flights leave.",
     )
 
 
-def equal(
-    what: str, rows: Matrix, got: NDArray[np.float32], expected: NDArray[np.float64], known: Known, why: str = ""
-) -> Callable[[str], Finding]:
-    """A finding on probabilities, once it is told the name of the mistake."""
-    got = np.asarray(got, np.float64)
-    same_shape = got.shape == expected.shape
-    difference = np.abs(got - expected) if same_shape else np.full(len(expected), np.inf)
-    wrong = ~(difference <= TOLERANCE)  # NaN is wrong, too
-    flipped = (got > known.threshold) != (expected > known.threshold) if same_shape else wrong
-    first = int(np.argmax(wrong | flipped))
-    received = "the same probabilities and decisions"
-    if not same_shape:
-        received = f"shape {got.shape} for {len(rows):,} rows"
-    elif wrong.any() or flipped.any():
-        received = f"{wrong.sum():,} of {len(rows):,} differ, {flipped.sum():,} are decided differently; the first: "
-        received += f"{got[first]:.6f}"
-    passed = received.startswith("the same")
-
-    def named(mistake: str) -> Finding:
-        return Finding(
-            what,
-            passed,
-            sent=f"{len(rows):,} rows" + ("" if passed else f"; the first: {rows[first].tolist()}"),
-            received=received,
-            expected=f"scikit-learn's, within {TOLERANCE:g}"
-            + ("" if passed else f"; the first: {expected[first]:.6f}"),
-            why=why or "An answer that is fast and different is another model, which nobody has measured.",
-            mistake="" if passed else mistake,
-        )
-
-    return named
+def between(probabilities: Probabilities, known: Known) -> Finding:
+    """Values at thresholds that lie between two float32."""
+    rows, told = at_thresholds(known, exact=False, copies=20)
+    return equal(
+        "A value beside a threshold that no float32 holds stays on its side.",
+        known,
+        rows,
+        np.asarray(probabilities(rows)),
+        mistake="thresholds-rounded",
+        told=told,
+        why="Rounded to the nearest float32, such a threshold may step over the value. Then the tree changes its mind "
+        "for every flight with that value, and no test on random numbers sees it.",
+    )
 
 
 def kept(probabilities: Probabilities, known: Known) -> Finding:
@@ -252,15 +177,9 @@ def times(probabilities: Probabilities, known: Known) -> tuple[float, float]:
 
 def everyone(probabilities: Probabilities, known: Known) -> Finding:
     """All flights in one call."""
-    expected = known.expected(known.matrix)
-    found = equal(
-        f"{len(known.matrix):,} flights get the same probability and decision.",
-        known.matrix,
-        probabilities(known.matrix),
-        expected,
-        known,
-    )
-    return found("other-probabilities")
+    what = f"{len(known.matrix):,} flights get the same probability and decision."
+    got = np.asarray(probabilities(known.matrix))
+    return equal(what, known, known.matrix, got, mistake="other-probabilities")
 
 
 def live(attempt: Attempt, known: Known) -> Finding:
