@@ -211,11 +211,14 @@ def an_older_run(world: World, store: sqlite3.Connection) -> Finding:
 
 def broken_runs(world: World, tables: str) -> Iterator[Finding]:
     """A run that fails at one of its two tables, and the same run once the disk has room again."""
-    for table, when in (("clock", ""), ("made_up", "WHEN NEW.dest = 'LAX'")):
+    first, second, _ = world.moments
+    new = sorted(world.true("arrived_at > $first AND arrived_at <= $second", first=first, second=second))
+    _, dest = new[len(new) // 2]
+    for table, when in (("clock", ""), ("made_up", f"WHEN NEW.dest = '{dest}'")):
         path = world.folder / f"broken-{table}.db"
         with closing(sqlite3.connect(path, isolation_level=None)) as store:
             store.executescript(tables)
-            world.run(store, world.moments[0])
+            world.run(store, first)
         with closing(sqlite3.connect(path, isolation_level=None)) as store:
             for event in ("INSERT", "UPDATE"):
                 store.execute(
@@ -223,14 +226,14 @@ def broken_runs(world: World, tables: str) -> Iterator[Finding]:
                     "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
                 )
             with suppress(sqlite3.Error):
-                world.run(store, world.moments[1])
+                world.run(store, second)
         with closing(sqlite3.connect(path, isolation_level=None)) as store:
-            got = world.run(store, world.moments[1])
+            got = world.run(store, second)
         found = compared(
             f"A run that fails while it writes {table} is made good by the next.",
-            f"until = {at(world.moments[1])}: the disk is full at {table}; then the same run on a disk with room",
+            f"until = {at(second)}: the disk is full at {table}; then the same run on a disk with room",
             got,
-            world.by(world.moments[1]),
+            world.by(second),
             "Sums and clock that are not written together come apart, and nothing tells which sums are wrong.",
             "sums-and-clock-apart",
         )
