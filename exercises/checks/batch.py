@@ -8,7 +8,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -88,9 +87,10 @@ def total(sums: Sums) -> str:
     return f"{arrivals:,} arrivals on {len(sums)} routes, {minutes:,} min made up"
 
 
-def aggregated(attempt: Attempt, module: dict[str, Any]) -> Iterator[Finding]:
+def aggregated(attempt: Attempt) -> Iterator[Finding]:
     """The batch, run as batches are run. Stops at the first run that goes wrong: the later ones build on it."""
-    world = World(attempt.settings.warehouse.resolve(), attempt.settings.home, module["materialise_made_up"])
+    tables: str = attempt.named("TABLES")
+    world = World(attempt.settings.warehouse.resolve(), attempt.settings.home, attempt.named("materialise_made_up"))
     with world.facts() as db:
         [[first]] = db.execute(
             """SELECT arrived_at FROM flights WHERE arrived_at BETWEEN '2013-10-10 12:00' AND '2013-10-10 20:00'
@@ -98,13 +98,13 @@ def aggregated(attempt: Attempt, module: dict[str, Any]) -> Iterator[Finding]:
         ).fetchall()
     world.moments.extend((first, first + timedelta(minutes=15), first + timedelta(days=3)))
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as store:
-        store.executescript(module["TABLES"])
+        store.executescript(tables)
         for step in (first_run, run_twice, next_run, after_a_gap, after_dropping, an_older_run):
             found = step(world, store)
             yield found
             if not found.passed:
                 return
-    yield from broken_runs(world, module["TABLES"])
+    yield from broken_runs(world, tables)
 
 
 def at(moment: datetime) -> str:
