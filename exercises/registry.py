@@ -76,6 +76,22 @@ EXERCISES: tuple[Exercise, ...] = (
         file="lesson_02.py",
     ),
     Exercise(
+        lesson=3,
+        title="Validations that catch what crashes nothing",
+        objective="Check features against their sources, and give the model only vectors that are whole and possible.",
+        minutes=25,
+        hints=(
+            "Ask of each column: which source knows it too? Then compare, row by row. And of the table: which rows "
+            "should be there, and which are?",
+            "Match rows by their key: `features.merge(flights, on=KEY)`, `features.duplicated(KEY)`, an outer merge "
+            "with `indicator=True`. Weather has a key as well: origin and `weather_known_at` (there: `known_at`).",
+            "Compare departure_hour with `sched_dep_time // 100 + sched_dep_time % 100 / 60`, distance with the "
+            "schedule, each weather column with its record (a gap only where the record has one), weather_known_at "
+            "with as_of; and let plane_delay be missing exactly where plane_delay_age is.",
+        ),
+        file="lesson_03.py",
+    ),
+    Exercise(
         lesson=6,
         title="A loader that lets nothing through",
         objective="Verify a model's files before anything of them is loaded, and refuse in a sentence that helps.",
