@@ -92,6 +92,22 @@ EXERCISES: tuple[Exercise, ...] = (
         file="lesson_03.py",
     ),
     Exercise(
+        lesson=4,
+        title="Ranges that refuse mistakes and no storms",
+        objective="Tell impossible values from unseen ones, and do the right thing with each, in sight of the caller.",
+        minutes=20,
+        hints=(
+            "For each feature think of two cases: the rarest thing that can really happen here, and the commonest "
+            "mistake of units. The limit lies between.",
+            "Sandy came with 80 mph and 960 hPa, Ida with 3.15 inches in an hour, an A380 has 525 seats; a share is at "
+            "most 1, and 10 miles are 16 km. In `apply` assign to `matrix[...]` or use `out=matrix`: a copy is lost.",
+            "`matrix[(matrix < self.low) | (matrix > self.high)] = np.nan`, then `np.clip(matrix, self.seen_low, "
+            "self.seen_high, out=matrix)`. In check_override: `if not self.possible[name].holds(value): raise "
+            "Refused(f'overrides.{name}', ..., str(self.possible[name]))`.",
+        ),
+        file="lesson_04.py",
+    ),
+    Exercise(
         lesson=6,
         title="A loader that lets nothing through",
         objective="Verify a model's files before anything of them is loaded, and refuse in a sentence that helps.",
