@@ -88,7 +88,7 @@ class Traffic:
 
 def traffic(attempt: Attempt, catalogue: Catalogue) -> Traffic:
     """The requests, the same each time."""
-    flights = [(flight, values) for day in DAYS for flight, values in _real(attempt, catalogue, day)]
+    flights = list(_real(attempt, catalogue))
     good = [Asked(_with(flight, values)) for flight, values in flights]
     rare = [
         Asked(_with(flight, values | {name: value}), "a rare one", name)
@@ -110,12 +110,13 @@ def _corrupted(corruption: Corruption, flights: list[tuple[Body, dict[str, float
         yield Asked(_with(flight, {name: corruption.spoil(values[name])}), corruption.what, name)
 
 
-def _real(attempt: Attempt, catalogue: Catalogue, day: str) -> Iterator[tuple[Body, dict[str, float]]]:
-    """Flights of a day, and the values that were known of each when the question was put."""
-    table = joined(attempt.settings.warehouse, day).features.set_index(KEY)[list(catalogue.names)]
-    for flight in attempt.flights(day, A_DAY):
-        row = table.loc[(pd.Timestamp(day), *(flight[name] for name in KEY[1:]))].to_numpy(np.float32)
-        yield flight, {n: float(v) for n, v in zip(catalogue.names, row, strict=True) if not np.isnan(v)}
+def _real(attempt: Attempt, catalogue: Catalogue) -> Iterator[tuple[Body, dict[str, float]]]:
+    """Flights of each day, and the values that were known of each when the question was put."""
+    table = joined(attempt.settings.warehouse, *DAYS).features.set_index(KEY)[list(catalogue.names)]
+    for day in DAYS:
+        for flight in attempt.flights(day, A_DAY):
+            row = table.loc[(pd.Timestamp(day), *(flight[name] for name in KEY[1:]))].to_numpy(np.float32)
+            yield flight, {n: float(v) for n, v in zip(catalogue.names, row, strict=True) if not np.isnan(v)}
 
 
 def _with(flight: Body, values: dict[str, float]) -> Body:
