@@ -76,6 +76,38 @@ EXERCISES: tuple[Exercise, ...] = (
         file="lesson_02.py",
     ),
     Exercise(
+        lesson=3,
+        title="Validations that catch what crashes nothing",
+        objective="Check features against their sources, and give the model only vectors that are whole and possible.",
+        minutes=25,
+        hints=(
+            "Ask of each column: which source knows it too? Then compare, row by row. And of the table: which rows "
+            "should be there, and which are?",
+            "Match rows by their key: `features.merge(flights, on=KEY)`, `features.duplicated(KEY)`, an outer merge "
+            "with `indicator=True`. Weather has a key as well: origin and `weather_known_at` (there: `known_at`).",
+            "Compare departure_hour with `sched_dep_time // 100 + sched_dep_time % 100 / 60`, distance with the "
+            "schedule, each weather column with its record (a gap only where the record has one), weather_known_at "
+            "with as_of; and let plane_delay be missing exactly where plane_delay_age is.",
+        ),
+        file="lesson_03.py",
+    ),
+    Exercise(
+        lesson=4,
+        title="Ranges that refuse mistakes and no storms",
+        objective="Tell impossible values from unseen ones, and do the right thing with each, in sight of the caller.",
+        minutes=20,
+        hints=(
+            "For each feature think of two cases: the rarest thing that can really happen here, and the commonest "
+            "mistake of units. The limit lies between.",
+            "Sandy came with 80 mph and 960 hPa, Ida with 3.15 inches in an hour, an A380 has 525 seats; a share is at "
+            "most 1, and 10 miles are 16 km. In `apply` assign to `matrix[...]` or use `out=matrix`: a copy is lost.",
+            "`matrix[(matrix < self.low) | (matrix > self.high)] = np.nan`, then `np.clip(matrix, self.seen_low, "
+            "self.seen_high, out=matrix)`. In check_override: `if not self.possible[name].holds(value): raise "
+            "Refused(f'overrides.{name}', ..., str(self.possible[name]))`.",
+        ),
+        file="lesson_04.py",
+    ),
+    Exercise(
         lesson=5,
         title="All costs, and each arrival once",
         objective="Derive a decision from its costs, and keep an aggregate that a batch may run twice, late or not.",
