@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from labserver.errors import LabError
 from labserver.parts import Parts
 from labserver.settings import Settings
 from labserver.sources.warehouse import open_warehouse
-from labserver.stages import own_parts, stage
+from labserver.stages import OWN, own_parts, stage
 
 
 class NotYet(Exception):
@@ -25,10 +26,17 @@ class NotYet(Exception):
 
 @dataclass(frozen=True)
 class Answering:
-    """A live service that holds the learner's part."""
+    """A live service that holds the learner's part.
+
+    Attributes:
+        url: its address.
+        session: of HTTP.
+        settings: of its own home folder: move the clock of the online store there.
+    """
 
     url: str
     session: requests.Session
+    settings: Settings
 
     def get(self, path: str) -> requests.Response:
         """A GET, within 20 s."""
@@ -61,6 +69,18 @@ class Attempt:
         """
         return own_parts(self.file)
 
+    def named(self, name: str) -> Any:
+        """What else the file defines, by name: what the exercise asks for and is no part.
+
+        Raises:
+            LabError: if there is no such name in it, or it does not run.
+        """
+        own_parts(self.file)
+        try:
+            return getattr(sys.modules[f"{OWN}{self.file.stem}"], name)
+        except AttributeError:
+            raise LabError(f"{self.file.name} does not define {name}.") from None
+
     def parts(self) -> Parts:
         """The parts of this lesson's stage, with the learner's own among them."""
         return stage(self.lesson, self.own())
@@ -87,7 +107,7 @@ class Attempt:
             requests.Session() as session,
         ):
             session.trust_env = False
-            yield Answering(server.url, session)
+            yield Answering(server.url, session, home)
 
     def flights(self, day: str, number: int) -> list[dict[str, Any]]:
         """At most ``number`` flights, spread over a day such as ``"2013-10-15"``, as bodies of requests."""

@@ -6,17 +6,23 @@ A part stays in force until a later line replaces it. Stage N is the service as 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from labserver.errors import LabError
+from labserver.features.catalogue import Catalogue
 from labserver.parts import Parts
+from labserver.settings import Settings
+
+OWN = "labserver_own_"
+"""Begins the name under which a learner's file is a module: ``labserver_own_lesson_03``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ def stage(lesson: int, own: Mapping[str, Any] | None = None) -> Parts:
 def own_parts(path: Path) -> dict[str, Any]:
     """The parts that a file, or each ``lesson_*.py`` of a folder, defines as functions of their names.
 
+    Several lessons add to the catalogue: a ``catalogue`` that takes a second argument gets the one before it.
+
     Raises:
         LabError: if the path does not exist, a file does not run, or no part is found; names file and line.
     """
@@ -98,14 +106,24 @@ def own_parts(path: Path) -> dict[str, Any]:
     names = {field.name for field in fields(Parts)}
     for file in files:
         module = _run(file)
-        found.update({name: value for name, value in _public(module) if name in names})
+        for name, value in _public(module):
+            if name in names:
+                found[name] = _after(found, value) if name == "catalogue" else value
     if not found:
         raise LabError(f"{path} defines no part. Define one of: {', '.join(sorted(names))}.")
     return found
 
 
+def _after(found: Mapping[str, Any], own: Callable[..., Catalogue]) -> Callable[[Settings], Catalogue]:
+    """A catalogue upon the one of the lesson before, or else the shipped one."""
+    if len(inspect.signature(own).parameters) < 2:
+        return own
+    before = found.get("catalogue") or pkgutil.resolve_name(in_force(0)["catalogue"])
+    return lambda settings: own(settings, before(settings))
+
+
 def _run(file: Path) -> ModuleType:
-    name = f"labserver_own_{file.stem}"
+    name = OWN + file.stem
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise LabError(f"{file} is not a Python file.")

@@ -12,7 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from labserver.errors import LabError
+from labserver.features.definitions import CATALOGUE
 from labserver.parts import Parts
+from labserver.settings import Settings
 from labserver.stages import CHANGES, Change, in_force, own_parts, stage
 
 LESSONS = range(10)
@@ -86,6 +88,15 @@ def test_a_folder_gives_the_parts_of_all_its_lessons_and_of_no_other_file(tmp_pa
     write(tmp_path / "lesson_05.py", "def decision(context):\n    return 5\n")
     write(tmp_path / "notes.py", "raise RuntimeError('not a lesson')\n")
     assert {name: part(None) for name, part in own_parts(tmp_path).items()} == {"horizon": 2, "decision": 5}
+
+
+def test_a_catalogue_of_two_arguments_adds_to_the_one_before_it(tmp_path: Path) -> None:
+    adds = "def catalogue(settings, before):\n    return (before, {!r})\n"
+    first = write(tmp_path / "lesson_02.py", adds.format("second"))
+    assert own_parts(first)["catalogue"](Settings()) == (CATALOGUE, "second")
+    write(tmp_path / "lesson_00.py", "def catalogue(settings):\n    return 'first'\n")
+    write(tmp_path / "lesson_05.py", adds.format("third"))
+    assert own_parts(tmp_path)["catalogue"](Settings()) == (("first", "second"), "third")
 
 
 def test_an_imported_function_is_no_part_of_the_learners(tmp_path: Path) -> None:
