@@ -59,6 +59,23 @@ EXERCISES: tuple[Exercise, ...] = (
         ),
         file="lesson_06.py",
     ),
+    Exercise(
+        lesson=7,
+        title="A plan for a box",
+        objective="Turn measurements into workers, threads and a concurrency limit, and see the plan stand in a flood.",
+        minutes=20,
+        hints=(
+            "Each number has one thing that decides it: threads, what all that fits answers together; workers, the "
+            "busiest hour; the limit, the p99. Memory and cores only say how many fit.",
+            "All workers start at once, so count with `peak_mib`, and leave the supervisor its share. Little's law is "
+            "N = X * R: X is the rate, R the mean time inside. The p99 is `tail` times that mean.",
+            "room: `min((memory - supervisor) // peak, cores // threads)`. Workers: `ceil(max(traffic) / (rate * (1 - "
+            "spare)))`, cut to the room. Limit: `floor(rate * p99 in seconds / tail)`, at least 1, kept by a "
+            "`ConcurrencyLimit`.",
+        ),
+        file="lesson_07.py",
+        seconds=120,
+    ),
 )
 
 
