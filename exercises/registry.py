@@ -76,6 +76,22 @@ EXERCISES: tuple[Exercise, ...] = (
         file="lesson_07.py",
         seconds=120,
     ),
+    Exercise(
+        lesson=9,
+        title="A watch that does not cry wolf",
+        objective="Find faults upstream in daily counts, stay silent in normal months, and alert by a tested rule.",
+        minutes=30,
+        hints=(
+            "Every limit needs a number of predictions below which nothing is judged, and belongs to one feature: ask "
+            "the reference what is usual for it. `today.missing / today.rows` is a share.",
+            "frozen: `day.bins / day.rows` are the shares of a day. Over the last ten days take the smallest share of "
+            "each bin, and subtract `reference.shares`. What a living feed leaves of a bin in its worst day is little.",
+            "missing: twice `usual_missing[:-1]`, at least 0.2. drifted: 1.5 times `worst_month`, at least 0.25. "
+            "frozen: more than 0.15, for a feature that is `moving`. The rule: `sum by (feature) (increase(...[30m])) "
+            "/ on () group_left () (sum(increase(...[30m])) > 50) > 0.1`.",
+        ),
+        file="lesson_09.py",
+    ),
 )
 
 

@@ -38,12 +38,11 @@ more, and grows with each second of the flood."""
 
 def check(attempt: Attempt) -> Iterator[Finding | str]:
     """Arithmetic in this process; if all of it is right, one live service."""
-    right = True
     for found in chain(arithmetic(attempt), limit(attempt), parts(attempt)):
-        right &= found.passed
         yield found
-    if right:  # a service is started only for a plan that deserves it
-        yield from live(attempt)
+        if not found.passed:  # what follows rests on it, and a service is started only for a plan that deserves it
+            return
+    yield from live(attempt)
 
 
 def planned(attempt: Attempt, measured: tuple[dict[str, Any], ...], box: dict[str, Any]) -> Any:
