@@ -86,12 +86,15 @@ class Attempt:
         return stage(self.lesson, self.own())
 
     @contextmanager
-    def service(self, lesson: int | None = None, *, own: bool = True, **settings: object) -> Iterator[Answering]:
+    def service(
+        self, lesson: int | None = None, *, own: bool = True, workers: int = 1, **settings: object
+    ) -> Iterator[Answering]:
         """A service of this lesson's stage in a process of its own, that holds the learner's part.
 
         Args:
             lesson: another stage.
             own: whether the learner's part is in it; without it, the course's own is.
+            workers: worker processes.
             settings: any of :class:`labserver.settings.Settings`.
 
         Raises:
@@ -103,7 +106,7 @@ class Attempt:
         chosen = self.lesson if lesson is None else lesson
         with (
             scratch_home(self.settings) as home,
-            running_stage(home, chosen, environment=environment) as server,
+            running_stage(home, chosen, workers=workers, environment=environment) as server,
             requests.Session() as session,
         ):
             session.trust_env = False

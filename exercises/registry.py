@@ -138,6 +138,23 @@ EXERCISES: tuple[Exercise, ...] = (
         file="lesson_06.py",
     ),
     Exercise(
+        lesson=7,
+        title="A plan for a box",
+        objective="Turn measurements into workers, threads and a concurrency limit, and see the plan stand in a flood.",
+        minutes=20,
+        hints=(
+            "Each number has one thing that decides it: threads, what all that fits answers together; workers, the "
+            "busiest hour; the limit, the p99. Memory and cores only say how many fit.",
+            "All workers start at once, so count with `peak_mib`, and leave the supervisor its share. Little's law is "
+            "N = X * R: X is the rate, R the mean time inside. The p99 is `tail` times that mean.",
+            "room: `min((memory - supervisor) // peak, cores // threads)`. Workers: `ceil(max(traffic) / (rate * (1 - "
+            "spare)))`, cut to the room. Limit: `floor(rate * p99 in seconds / tail)`, at least 1, kept by a "
+            "`ConcurrencyLimit`.",
+        ),
+        file="lesson_07.py",
+        seconds=120,
+    ),
+    Exercise(
         lesson=8,
         title="Sixty trees without a library",
         objective="Make one prediction cost tens of microseconds, and prove that it is the same prediction.",
@@ -153,6 +170,22 @@ EXERCISES: tuple[Exercise, ...] = (
             "axis=1)`. The lowest bit that is left, `x & -x`, is the leaf. Leave thresholds float64.",
         ),
         file="lesson_08.py",
+    ),
+    Exercise(
+        lesson=9,
+        title="A watch that does not cry wolf",
+        objective="Find faults upstream in daily counts, stay silent in normal months, and alert by a tested rule.",
+        minutes=30,
+        hints=(
+            "Every limit needs a number of predictions below which nothing is judged, and belongs to one feature: ask "
+            "the reference what is usual for it. `today.missing / today.rows` is a share.",
+            "frozen: `day.bins / day.rows` are the shares of a day. Over the last ten days take the smallest share of "
+            "each bin, and subtract `reference.shares`. What a living feed leaves of a bin in its worst day is little.",
+            "missing: twice `usual_missing[:-1]`, at least 0.2. drifted: 1.5 times `worst_month`, at least 0.25. "
+            "frozen: more than 0.15, for a feature that is `moving`. The rule: `sum by (feature) (increase(...[30m])) "
+            "/ on () group_left () (sum(increase(...[30m])) > 50) > 0.1`.",
+        ),
+        file="lesson_09.py",
     ),
 )
 

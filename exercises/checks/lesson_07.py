@@ -1,0 +1,232 @@
+"""Lesson 7: the plan's arithmetic on boxes worked out by hand, then the plan itself under a flood."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+from exercises.attempt import Answering, Attempt
+from exercises.result import Finding
+from labserver.capacity.load import Answers, open_loop
+from labserver.capacity.question import PATH
+
+SINGLE = (  # one flight a request: a second thread has nothing to do
+    {"threads": 1, "rate": 300, "tail": 2.5, "running_mib": 216, "peak_mib": 257},
+    {"threads": 2, "rate": 210, "tail": 3.0, "running_mib": 217, "peak_mib": 258},
+    {"threads": 4, "rate": 120, "tail": 4.0, "running_mib": 218, "peak_mib": 259},
+)
+LARGE = ({"threads": 1, "rate": 250, "tail": 2.0, "running_mib": 230, "peak_mib": 320},)
+BOARDS = (  # a thousand flights a request: a second thread helps
+    {"threads": 1, "rate": 9, "tail": 1.5, "running_mib": 216, "peak_mib": 260},
+    {"threads": 2, "rate": 15, "tail": 1.6, "running_mib": 230, "peak_mib": 280},
+)
+QUIET_NIGHT = (20.0,) * 8 + (250.0,) * 14 + (560.0, 120.0)
+ROOMY = {"cores": 4, "memory_mib": 4096, "supervisor_mib": 22, "p99_ms": 50, "traffic": QUIET_NIGHT}
+TIGHT = {"cores": 8, "memory_mib": 1024, "supervisor_mib": 70, "p99_ms": 50, "traffic": (1500.0,) * 24}
+SMALL = {"cores": 4, "memory_mib": 500, "supervisor_mib": 22, "p99_ms": 100, "traffic": (7.0,) * 24}
+
+ALONE, FLOOD, AFTER = 2.0, 3.0, 2.0
+"""Seconds of each load."""
+TIMES = 4.0
+"""The flood, against what the workers answer to one client each. A worker answers several at most twice as fast."""
+BAR = 6.0
+"""How many times what Little's law says an accepted request may take. Machines are noisy; without a limit it is far
+more, and grows with each second of the flood."""
+
+
+def check(attempt: Attempt) -> Iterator[Finding | str]:
+    """Arithmetic in this process; if all of it is right, one live service."""
+    for found in chain(arithmetic(attempt), limit(attempt), parts(attempt)):
+        yield found
+        if not found.passed:  # what follows rests on it, and a service is started only for a plan that deserves it
+            return
+    yield from live(attempt)
+
+
+def planned(attempt: Attempt, measured: tuple[dict[str, Any], ...], box: dict[str, Any]) -> Any:
+    """The learner's plan for given figures."""
+    plan, figures, place = (attempt.named(name) for name in ("plan", "Figures", "Box"))
+    return plan([figures(**row) for row in measured], place(**box))
+
+
+def arithmetic(attempt: Attempt) -> Iterator[Finding]:
+    """Threads and workers."""
+    roomy = planned(attempt, SINGLE, ROOMY)
+    yield number(
+        "One flight has no work for a second thread: one thread in each worker.",
+        roomy.threads,
+        1,
+        sent="4 cores; a worker answers 300/s with one thread, 210/s with two, 120/s with four",
+        why="Threads that wait for one another keep busy while they wait, and take the cores from the other workers.",
+        mistakes={4: "threads-as-cores"},
+    )
+    tight = planned(attempt, LARGE, TIGHT)
+    yield number(
+        "The workers fit into the memory, in their worst moment.",
+        tight.workers,
+        2,
+        sent="1,024 MiB, 70 of them for the supervisor; a worker takes 230 MiB, and 320 while it starts; 8 cores",
+        why="The kernel does not average: it kills whoever passes the limit once, and all start at once.",
+        mistakes={3: "supervisor-forgotten", 4: "memory-of-a-running-worker", 8: "workers-by-cores"},
+    )
+    yield number(
+        "The workers carry the busiest hour with a fifth to spare, and are no more than that takes.",
+        roomy.workers,
+        3,
+        sent="560 requests/s in the busiest hour, 179 on average; 300/s a worker, a fifth of it kept free; room for 4",
+        why="A mean hides the hour in which everyone comes. Workers without work are paid for every hour of the year.",
+        mistakes={1: "mean-traffic", 2: "no-spare", 4: "as-many-as-fit"},
+    )
+    small = planned(attempt, BOARDS, SMALL)
+    yield number(
+        "Where memory has room for one worker only, a second thread may pay.",
+        small.threads,
+        2,
+        sent="4 cores and memory for one worker; it answers 9 boards/s with one thread, 15/s with two",
+        why="What counts is what all that fits answers together. `Always 1` is a guess with a good name.",
+        mistakes={1: "always-one-thread"},
+    )
+
+
+def limit(attempt: Attempt) -> Iterator[Finding]:
+    """The concurrency limit."""
+    got = planned(attempt, SINGLE, ROOMY).limit
+    if got is None or got > 20:
+        mistake = "no-limit"
+    else:
+        mistake = {1: "limit-of-one", 15: "tail-forgotten", 14: "tail-forgotten"}.get(got, "")
+    why = {
+        "no-limit": "Above the capacity everyone waits, and all answers come too late: a queue adds no capacity.",
+        "limit-of-one": "Two requests that come together are no overload. One is refused while the worker has time.",
+        "tail-forgotten": "A p99 of 50 ms is a mean of far less: the slow ones wait longer than the mean.",
+    }
+    yield number(
+        "The limit is Little's: the rate times the mean time inside that the p99 allows.",
+        got,
+        6,
+        sent="300 requests/s at most; p99 at most 50 ms, which is 2.5 times the mean",
+        why=why.get(mistake, "Too high and accepted requests are late, too low and the worker idles between them."),
+        mistakes={got: mistake},
+    )
+    least = planned(attempt, BOARDS, SMALL).limit
+    yield number(
+        "A worker that lets nobody in answers nobody: the limit is at least one.",
+        least,
+        1,
+        sent="15 boards/s at most; p99 at most 100 ms, which is 1.6 times the mean",
+        why="0.94 rounded down is 0. The p99 cannot be kept then, and the plan should still serve.",
+        mistakes={0: "limit-of-zero"},
+    )
+
+
+def number(what: str, got: object, expected: int, *, sent: str, why: str, mistakes: dict[Any, str]) -> Finding:
+    """One number of the plan."""
+    passed = got == expected and isinstance(got, int)
+    return Finding(
+        what,
+        passed,
+        sent=sent,
+        received=repr(got),
+        expected=repr(expected),
+        why=why,
+        mistake="" if passed else mistakes.get(got, ""),
+    )
+
+
+def parts(attempt: Attempt) -> Iterator[Finding]:
+    """That the parts do what the plan says: how many are let in, and whether places are given back."""
+    own, plan = attempt.own(), own_plan(attempt)
+    admission = own["admission"](attempt.settings)
+    entered = 0
+    while entered <= plan.limit and admission.enter():
+        entered += 1
+    refused = admission.overloaded
+    for _ in range(entered):
+        admission.leave()
+    again = sum(admission.enter() for _ in range(entered))
+    let_in = f"{entered}" if entered <= plan.limit else f"{entered} and more"
+    passed = entered == plan.limit == again and refused and own["threads"](attempt.settings) == plan.threads
+    yield Finding(
+        "The parts do what the plan says: who comes above the limit is refused, and a place that is free is given.",
+        passed,
+        sent=f"requests that stay, one after the other; then all leave, and {entered} come again",
+        received=f"let in: {let_in}; says that it is overloaded: {refused}; let in again: {again}",
+        expected=f"let in: {plan.limit}; says that it is overloaded: True; let in again: {plan.limit}",
+        why="A plan on paper refuses nobody.",
+        mistake="" if passed else "no-limit-in-the-service" if entered > plan.limit else "",
+    )
+
+
+def own_plan(attempt: Attempt) -> Any:
+    """The plan for the exercise's own box."""
+    plan: Callable[..., Any] = attempt.named("plan")
+    return plan(attempt.named("MEASURED"), attempt.named("BOX"))
+
+
+def live(attempt: Attempt) -> Iterator[Finding]:
+    """The plan on a live server: alone, in a flood, and with half of what it did there."""
+    plan = own_plan(attempt)
+    body = json.dumps(attempt.flights("2013-10-15", 1)[0])
+    with attempt.service(workers=plan.workers) as service:
+        ask = asker(service, body, 32 * plan.workers)
+        ask(20.0, 1.0)  # the first requests touch what later ones find ready
+        alone = ask(15.0, ALONE)
+        flood = ask(TIMES * plan.workers / (alone.percentile(0.5) / 1e3), FLOOD)
+        after = ask(max(5.0, len(flood.latencies) / FLOOD / 2), AFTER)
+    yield from in_a_flood(alone, flood, plan.limit)
+    answered = len(after.latencies) / after.asked
+    passed = answered >= 0.8 and after.failed + after.unanswered == 0
+    yield Finding(
+        "After the flood, half of the capacity is served as if nothing had been.",
+        passed,
+        sent=f"{after.rate:.0f} requests/s for {AFTER:.0f} s",
+        received=f"{answered:.0%} answered, {after.failed + after.unanswered} failed",
+        expected="at least 80 % answered, none failed",
+        why="A limit that refuses where there is room turns customers away for nothing.",
+        mistake="" if passed else "refuses-where-there-is-room",
+    )
+
+
+def asker(service: Answering, body: str, connections: int) -> Callable[[float, float], Answers]:
+    """Asks at a rate, for some seconds, whether or not answers come."""
+    return lambda rate, seconds: open_loop(service.url + PATH, body, rate, seconds, connections, patience=3.0)
+
+
+def in_a_flood(alone: Answers, flood: Answers, limit: int) -> Iterator[Finding]:
+    """What those got who were let in, and whether the rest was told at once."""
+    sent = f"{flood.rate:.0f} requests/s for {FLOOD:.0f} s; alone, one takes {alone.percentile(0.5):.0f} ms"
+    broken = flood.failed + flood.unanswered
+    refused = flood.shed > 0 and broken <= 0.01 * flood.asked
+    yield Finding(
+        "In a flood the service refuses what it cannot do, and leaves nobody without an answer.",
+        refused,
+        sent=sent,
+        received=f"{len(flood.latencies)} answered, {flood.shed} refused, {broken} failed or never answered",
+        expected="some refused with 503, none left without an answer",
+        why="Who is refused at once can go elsewhere. Who waits for nothing asks again, and makes the flood larger.",
+        mistake="" if refused else "no-limit",
+    )
+    bar = BAR * (limit + 1) * alone.percentile(0.99)
+    in_time = flood.percentile(0.99) <= bar
+    yield Finding(
+        "Whoever is let in during the flood is answered in time.",
+        in_time,
+        sent=sent,
+        received=f"p99 of those let in: {flood.percentile(0.99):.0f} ms",
+        expected=f"at most {bar:.0f} ms, {BAR:g} times what {limit} others inside cost",
+        why="An answer that comes after the client has gone is work for nobody.",
+        mistake="" if in_time else "late-in-a-flood",
+    )
+    goodput, one = len(flood.latencies) / FLOOD, 1e3 / alone.percentile(0.5)
+    working = goodput >= 0.25 * one
+    yield Finding(
+        "In the flood it goes on working.",
+        working,
+        sent=sent,
+        received=f"{goodput:.0f} answers/s",
+        expected=f"at least {0.25 * one:.0f}/s, a quarter of what one client alone can get",
+        why="A service that refuses everyone is as down as one that answers no one.",
+        mistake="" if working else "works-no-more",
+    )

@@ -1,0 +1,345 @@
+"""Lesson 9: three incidents found, three normal months silent, a rule that promtool believes, and the live service."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import chain
+
+import numpy as np
+import yaml  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from rich.console import Console
+
+from exercises.attempt import Answering, Attempt
+from exercises.checks import rules
+from exercises.checks.days import Days
+from exercises.checks.rules import Case
+from exercises.result import Finding
+from labserver.incidents import incident
+from labserver.model.reference import MONTH
+from labserver.monitor.drift import Detector
+from labserver.monitor.drift import Finding as Alarm
+from labserver.monitor.tally import Tally
+from labserver.parts import Context
+from labserver.replay import replay
+
+FIRST, LAST = date(2013, 2, 1), date(2013, 6, 1)
+NORMAL = (date(2013, 3, 1) - FIRST).days
+"""The first day of the three months. What is before is their history."""
+BEGINS = (32, 50, 75)
+"""Days on which incidents begin."""
+SOON = 14
+"""Days within which a feed that stands still is to be found."""
+
+CLIPPED = 'feature_clipped_total{{feature="{}"}}'
+WARN, NO_WARNING = 'predictions_total{decision="warn"}', 'predictions_total{decision="no_warning"}'
+USUAL = {WARN: "0+2x300", NO_WARNING: "0+18x300"}
+DELAY, HUMIDITY = CLIPPED.format("origin_delay"), CLIPPED.format("humidity")
+CASES = (
+    Case(
+        "One value in twenty beyond training is no alert, however many there have been.",
+        {**USUAL, DELAY: "0+1x300", HUMIDITY: "0+1x300"},
+        250,
+        (),
+        "20 predictions a minute, 1 value of origin_delay clipped, for four hours",
+        "A count grows with traffic and with time. Judge a share, or the alert fires on the first busy day for good.",
+        "count-not-share",
+    ),
+    Case(
+        "What was clipped in the morning is no alert in the afternoon.",
+        {**USUAL, DELAY: "0+10x120 1200x180", HUMIDITY: "0x300"},
+        280,
+        (),
+        "half of origin_delay clipped for two hours, and none in the two and a half hours since",
+        "A counter never falls: a share of totals remembers since the start. Look at its increase.",
+        "counter-not-increase",
+    ),
+    Case(
+        "Thirty predictions in half an hour are too few to judge.",
+        {WARN: "0+0x300", NO_WARNING: "0+1x300", DELAY: "0+1x300", HUMIDITY: "0x300"},
+        90,
+        (),
+        "1 prediction a minute, each with a clipped origin_delay",
+        "At night a single plane in a storm is a third of all values, and wakes somebody for nothing.",
+        "no-minimum-in-the-rule",
+    ),
+    Case(
+        "Four minutes of it are no alert yet.",
+        {**USUAL, DELAY: "0x60 20+20x240", HUMIDITY: "0x300"},
+        64,
+        (),
+        "all of origin_delay clipped since four minutes ago",
+        "What is over before somebody has found the laptop should not have called. `for` waits.",
+        "no-for",
+    ),
+    Case(
+        "A quarter of a feature's values beyond training is an alert, for this feature alone.",
+        {**USUAL, DELAY: "0+5x300", HUMIDITY: "0+1x300"},
+        80,
+        ("origin_delay",),
+        "20 predictions a minute; 5 values of origin_delay clipped, and 1 of humidity",
+        "Both sides of a division must have the same labels, or be told which to use: else it is empty for good.",
+        "never-fires",
+    ),
+)
+
+
+def check(attempt: Attempt) -> Iterator[Finding | str]:
+    """The detector on real days in this process, the rule by promtool, and at last the live service."""
+    parts = attempt.parts()
+    bundle = parts.loader(attempt.settings.bundle)
+    catalogue = parts.catalogue(attempt.settings).with_trained(bundle.catalogue)
+    context = Context(attempt.settings, bundle, catalogue)
+    detector = parts.drift(context)
+    days = Days.read(attempt.settings, context, parts.predictor(context, 1), FIRST, LAST)
+    right = 0
+    for found in chain(incidents(detector, days), quiet(detector, days)):
+        right += found.passed
+        yield found
+    yield f"{right} of {DETECTED} looks at real days right"
+    if right == DETECTED:
+        for found in rule(attempt):
+            yield found
+            if not found.passed:  # one thing at a time; the next would fail for the same reason
+                return
+        yield from live(attempt)
+
+
+DETECTED = 6
+
+
+def incidents(detector: Detector, days: Days) -> Iterator[Finding]:
+    """Three things that went wrong upstream."""
+    raw, normal = days.raw, days.normal
+    kilometres = days.altered("visibility", raw[:, days.place("visibility")] * np.float32(1.609344))
+    yield same_day(
+        detector,
+        normal,
+        kilometres,
+        "visibility",
+        "Visibility in kilometres is found the same day.",
+        "10 miles became 16, of a feature that is 0 to 10",
+        "No season makes a value impossible. This is a fault upstream, and every prediction rests on it until then.",
+    )
+    at_jfk = days.origin == "JFK"
+    gone = days.altered("humidity", np.where(at_jfk, np.float32(np.nan), raw[:, days.place("humidity")]))
+    yield same_day(
+        detector,
+        normal,
+        gone,
+        "humidity",
+        "A third of the humidity missing is found the same day.",
+        "no humidity at JFK; elsewhere it is known, as always",
+        "The model gets the typical value instead and answers with the same confidence. Nothing else says so.",
+    )
+    yield from standing_still(detector, days, at_jfk)
+
+
+def same_day(
+    detector: Detector, normal: list[Tally], broken: list[Tally], feature: str, what: str, sent: str, why: str
+) -> Finding:
+    """An incident that is to be found on the day on which it begins, whichever it is."""
+    alarms = [detector.judge(broken[day], normal[day - MONTH : day]).findings for day in BEGINS]
+    passed = all(feature in named(found) for found in alarms)
+    missed = next((found for found in alarms if feature not in named(found)), alarms[0])
+    return Finding(what, passed, sent=sent, received=listed(missed), expected=f"a finding about {feature}", why=why)
+
+
+def standing_still(detector: Detector, days: Days, at: NDArray[np.bool_]) -> Iterator[Finding]:
+    """An airport's feed that goes on to be read, and says the same for weeks."""
+    feature, usual = "origin_delay", days.raw[:, days.place("origin_delay")]
+    typical = days.catalogue[feature].trained
+    constant = np.float32(typical.typical if typical else 0)
+    stuck = np.where(at, constant, usual)
+    broken, normal, begins = days.altered(feature, stuck), days.normal, BEGINS[0]
+    means = f"{np.nanmean(stuck):.1f} instead of {np.nanmean(usual):.1f}"
+    sent = f"origin_delay at JFK stands at {constant:.1f} min; the mean of all airports is {means}"
+    seen = [*normal[:begins], *broken[begins:]]
+    found = {day - begins: about(feature, detector, seen, day) for day in range(begins, begins + SOON + 1)}
+    after, names = next(((after, names) for after, names in found.items() if names), (0, set()))
+    yield Finding(
+        f"An airport's feed that stands still is found within {SOON} days.",
+        bool(names),
+        sent=sent,
+        received=f"{', '.join(sorted(names))} after {after} days" if names else f"nothing about {feature}",
+        expected=f"a finding about {feature} within {SOON} days",
+        why="The mean of a feed that died on an ordinary day is an ordinary mean. Its shape is not: compare the bins.",
+        mistake="" if names else "mean-only",
+    )
+    if not names:
+        return
+    late = about(feature, detector, seen, begins + MONTH)
+    passed = not names.isdisjoint(late)
+    yield Finding(
+        "After four weeks it still is, by the same name.",
+        passed,
+        sent=f"{sent}, and did on each of the {MONTH} days before",
+        received=f"{', '.join(sorted(late)) or 'nothing'} about {feature}",
+        expected=f"{' or '.join(sorted(names))} about {feature}",
+        why="Who compares with last week has forgotten, a week later, what right looks like: the alert ends by itself.",
+        mistake="" if passed else "bins-from-live-data",
+    )
+
+
+def about(feature: str, detector: Detector, seen: Sequence[Tally], day: int) -> set[str]:
+    """The names of what is found about a feature at the end of a day."""
+    alarms = detector.judge(seen[day], seen[day - MONTH : day]).findings
+    return {alarm.name for alarm in alarms if alarm.feature == feature}
+
+
+def quiet(detector: Detector, days: Days) -> Iterator[Finding]:
+    """What must raise nothing: too few predictions, and months that were normal."""
+    some = days.normal[NORMAL]
+    few = Tally(
+        20,
+        np.eye(some.bins.shape[1], dtype=np.int64)[np.zeros(len(some.bins), int)] * 20,
+        np.full_like(some.missing, 20),
+        np.full_like(some.impossible, 20),
+    )
+    alarms = [*detector.judge(few, []).findings, *detector.judge(few, [few] * SOON).findings]
+    yield Finding(
+        "A handful of predictions is no day.",
+        not alarms,
+        sent="20 predictions a day, all alike, every value missing",
+        received=listed(alarms),
+        expected="no findings",
+        why="After a deploy at night three flights are all that there is. A share of three wakes for nothing.",
+        mistake="no-minimum" if alarms else "",
+    )
+    false = [
+        (day, alarm)
+        for day in range(NORMAL, len(days.normal))
+        for alarm in detector.judge(days.normal[day], days.normal[day - MONTH : day]).findings
+    ]
+    number, months = len({day for day, _ in false}), len(days.normal) - NORMAL
+    yield Finding(
+        "Three normal months raise nothing.",
+        not false,
+        sent="every day of March, April and May, each with the 28 days before it",
+        received=f"findings on {number} of {months} days: {listed([alarm for _, alarm in false])}",
+        expected="no findings",
+        why="Three airports' weather changes more from week to week than planes do in a year: a limit is each "
+        "feature's own. A detector that cries wolf is switched off before the wolf comes.",
+        mistake="one-limit-for-all" if false else "",
+    )
+
+
+def named(alarms: Sequence[Alarm]) -> set[str | None]:
+    """The features that they are about."""
+    return {alarm.feature for alarm in alarms}
+
+
+def listed(alarms: Sequence[Alarm]) -> str:
+    """For people, each kind once."""
+    kinds = list(dict.fromkeys(f"{alarm.name} about {alarm.feature or 'predictions'}" for alarm in alarms))
+    return ", ".join(kinds[:5]) + (f" and {len(kinds) - 5} more" if len(kinds) > 5 else "") or "nothing"
+
+
+ALERT = "FeatureClipped"
+
+
+def rule(attempt: Attempt) -> Iterator[Finding]:
+    """The file for Prometheus: its form, then what it does."""
+    text = attempt.named("RULE")
+    try:
+        [written] = [one for group in yaml.safe_load(text)["groups"] for one in group["rules"] if one["alert"] == ALERT]
+        severity = written.get("labels", {}).get("severity")
+        summary = written.get("annotations", {}).get("summary", "")
+        expression = written["expr"]
+    except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError) as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        yield Finding(
+            "RULE is a rules file with one alert.", False, received=said, expected=f"groups, rules, alert: {ALERT}"
+        )
+        return
+    passed = severity in ("page", "ticket") and "$labels.feature" in summary
+    yield Finding(
+        "The alert says how urgent it is, and of which feature.",
+        passed,
+        received=f"severity: {severity}; summary: {summary or 'none'}",
+        expected="severity: page or ticket; a summary with {{ $labels.feature }}",
+        why="Whoever is woken wants to know, before anything else: may it wait, and where to look.",
+        mistake="" if passed else "nobody-knows-which",
+    )
+    if not rules.installed():
+        yield formed(expression)
+        return
+    folder = attempt.settings.home
+    rules.write(folder, written)
+    fine, said = rules.promtool(folder, "check", "rules", rules.RULES)
+    yield Finding("promtool reads the rule.", fine, received=said[-300:], expected="no errors")
+    for case in CASES:
+        yield rules.tried(folder, ALERT, case)
+
+
+def formed(expression: str) -> Finding:
+    """What can be said of an expression without a Prometheus."""
+    wanted = {
+        "an increase or rate of feature_clipped_total": r"(increase|rate)\(feature_clipped_total\b[^)]*\[",
+        "an increase or rate of predictions_total": r"(increase|rate)\(predictions_total\b[^)]*\[",
+        "a share for each feature": r"by\s*\(feature\)[^/]*/",
+        "a minimum of 50 predictions": r">\s*50\b",
+        "a limit of a tenth": r">\s*(0?\.10*\b|10\s*/\s*100)",
+    }
+    absent = [what for what, pattern in wanted.items() if not re.search(pattern, expression)]
+    return Finding(
+        "The rule has what it needs (promtool, which could try it, is not installed).",
+        not absent,
+        received=" ".join(expression.split()),
+        expected="; ".join(absent or wanted),
+        why="`promtool test rules` tries a rule on made-up series before it can wake anyone. It comes with Prometheus.",
+    )
+
+
+def live(attempt: Attempt) -> Iterator[Finding]:
+    """A normal day through the live service, then one with visibility in kilometres."""
+    with attempt.service() as service:
+        play(service, date(2013, 5, 7))
+        time.sleep(2.5)  # it judges once a second
+        before = alerts(service)
+        play(service, date(2013, 5, 8), "visibility-km")
+        until = time.monotonic() + 15
+        while "visibility" not in (after := alerts(service)) and time.monotonic() < until:
+            time.sleep(0.2)
+        exported = service.get("/metrics").text
+    yield Finding(
+        "The live service with your detector is silent on a normal day.",
+        not before,
+        sent="the flights of 7 May",
+        received=f"alerts about {before}" if before else "no alerts",
+        expected="no alerts",
+    )
+    yield Finding(
+        "It raises the alert when visibility arrives in kilometres.",
+        "visibility" in after,
+        sent="the flights of 8 May, visibility in kilometres",
+        received=f"alerts about {after}" if after else "no alerts",
+        expected="an alert about visibility",
+        why="This is what whoever is on call sees.",
+    )
+    wanted = set(re.findall(r"\b[a-z_]+_total\b", attempt.named("RULE")))
+    absent = sorted(name for name in wanted if f"\n{name}{{" not in exported)
+    yield Finding(
+        "Every metric of the rule is one that the service has.",
+        not absent,
+        sent="GET /metrics",
+        received=f"not there: {', '.join(absent)}" if absent else "all there",
+        expected=", ".join(sorted(wanted)),
+        why="An alert on a metric that nobody exports never fires, and nobody notices.",
+    )
+
+
+def play(service: Answering, day: date, fault: str | None = None) -> None:
+    """Replay every other flight of a day."""
+    chosen = incident(fault) if fault else None
+    silent = Console(quiet=True)
+    replay(service.settings, service.url, day, 1, 0, False, silent, sample=0, every=2, incident=chosen)
+
+
+def alerts(service: Answering) -> list[str]:
+    """The features about which there are alerts. What outcomes say, none of which were sent, is not the detector's."""
+    shown = service.get("/v1/monitor").json()["alerts"]
+    return [alert["feature"] or alert["name"] for alert in shown if alert["name"] != "LabelJoinStalled"]
