@@ -60,6 +60,22 @@ EXERCISES: tuple[Exercise, ...] = (
         file="lesson_00.py",
     ),
     Exercise(
+        lesson=1,
+        title="An image that may be deployed",
+        objective="Find by reading what would wake whoever is on call, and write an image without it.",
+        minutes=20,
+        hints=(
+            "Six questions. Is it the same image next month? What in it never serves? Whose folder is that? Who may it "
+            "write as? Who notices that it hangs? Who hears SIGTERM?",
+            "The lock comes in with COPY and is installed with --require-hashes. A user without rights needs a state "
+            "folder of its own, and a list needs no $PORT: the service reads LABSERVER_PORT and LABSERVER_HOME.",
+            "labserver/deploy/Containerfile has none of the six; see its USER, HEALTHCHECK and ENTRYPOINT. `chown "
+            "10001:10001` the state folder before the USER, and let Python ask /healthz on port 9000.",
+        ),
+        file="lesson_01.Containerfile",
+        seconds=600,  # the first build of an image; with its layers there, seconds
+    ),
+    Exercise(
         lesson=2,
         title="A source that knows no more than the clock",
         objective="Source a live feature with the right known_at, and prove that it does not look ahead.",

@@ -76,7 +76,7 @@ def find_engine() -> Engine | None:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A started container whose port 8000 is the machine's loopback ``port``."""
+    """A started container whose own port is the machine's loopback ``port``."""
 
     engine: Engine
     name: str
@@ -131,13 +131,14 @@ class Container:
 
 @contextmanager
 def container(
-    engine: Engine, image: str, flags: Sequence[str] = LOCKED, arguments: Sequence[str] = ()
+    engine: Engine, image: str, flags: Sequence[str] = LOCKED, arguments: Sequence[str] = (), inside: int = PORT
 ) -> Iterator[Container]:
     """A container of the image, removed with its volumes when the block ends, whatever happened in it.
 
     Args:
         flags: for the engine's ``run``.
         arguments: for the image's entry point.
+        inside: the port where the service listens in it.
 
     Raises:
         LabError: if the engine does not start it; repeats what the engine said.
@@ -145,9 +146,9 @@ def container(
     name = f"labserver-{uuid.uuid4().hex[:12]}"
     started = time.monotonic()
     try:
-        published = ("--publish", f"127.0.0.1::{PORT}")
+        published = ("--publish", f"127.0.0.1::{inside}")
         engine.output("run", "--detach", "--name", name, *published, *flags, image, *arguments)
-        port = int(engine.output("port", name, str(PORT)).split()[0].rpartition(":")[2])
+        port = int(engine.output("port", name, str(inside)).split()[0].rpartition(":")[2])
         yield Container(engine, name, port, started)
     finally:
         engine.run("kill", name)  # or removal waits for a drain that nobody needs
