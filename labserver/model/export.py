@@ -75,9 +75,8 @@ def at_thresholds(model: HistGradientBoostingClassifier, matrix: NDArray[np.floa
     """
     places = np.unique(comparisons(model)[["feature_idx", "num_threshold"]])
     edges = np.repeat(matrix, len(places), axis=0)
-    edges[np.arange(len(edges)), np.tile(places["feature_idx"], len(matrix))] = np.tile(
-        places["num_threshold"], len(matrix)
-    )
+    changed = np.tile(places, len(matrix))
+    edges[np.arange(len(edges)), changed["feature_idx"]] = changed["num_threshold"]
     return edges
 
 
