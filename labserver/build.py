@@ -97,7 +97,7 @@ def build(settings: Settings, catalogue: Catalogue, report: Report) -> Built:
             CatalogueRanges(catalogue).apply(matrix)
             TypicalValues(catalogue).apply(matrix)
             used = check_frame(matrix, len(flights), catalogue)
-        with step("model: training, baselines, export, equality on every held-out flight"):
+        with step("model: training, baselines, export, equality on every held-out flight and at every threshold"):
             fitted = fit(flights, used, train, ExpectedCost.from_settings(settings).threshold)
         with step("bundle: snapshot, manifest, hashes"):
             bundle_hash = _write(settings, db, catalogue, fitted, raw, used, flights, train)

@@ -102,15 +102,15 @@ EXPECTED: dict[int, dict[str, dict[str, float]]] = {
     8: {
         "share of a prediction that walks through the trees": {"at_most": 5},
         "one row: DataFrame and scikit-learn against ONNX Runtime": {"at_least": 20},
-        "a batch of 1,000 rows: the same comparison": {"at_least": 3},
+        "1,000 rows: DataFrame and scikit-learn against ONNX Runtime": {"at_least": 3},
         "rows at a threshold that a plain export answers otherwise": {"at_least": 20},
         "rows at a threshold that the mended export answers otherwise": {"equals": 0},
-        "held-out flights that it decides otherwise": {"equals": 0},
+        "held-out flights that ONNX Runtime decides otherwise": {"equals": 0},
         "what-if answers that a plain export changes": {"at_least": 10},
         "what-if answers that the mended export changes": {"equals": 0},
         "JSON of 1,000 answers: in Python against compiled": {"at_least": 5},
         "requests in a second of processor time, stage 8 against 7": {"at_least": 5},
-        "requests of stage 8 in a second, of the floor's": {"at_least": 50},
+        "requests of stage 8 in a second, against the floor's": {"at_least": 50},
     },
     9: {
         "requests that failed in the storm": {"equals": 0},
