@@ -70,8 +70,8 @@ def at_thresholds(model: HistGradientBoostingClassifier, matrix: NDArray[np.floa
         matrix: flights of shape (rows, features).
 
     Returns:
-        Each row once for each place at which a tree compares, with the feature that is compared there set to the
-        float32 next to the threshold; shape (rows * places, features).
+        Each row once for each place at which a tree compares, with the feature that is compared there
+        set to the float32 next to the threshold; shape (rows * places, features).
     """
     places = np.unique(comparisons(model)[["feature_idx", "num_threshold"]])
     edges = np.repeat(matrix, len(places), axis=0)
