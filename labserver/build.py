@@ -27,7 +27,7 @@ from labserver.features.ranges import CatalogueRanges, TypicalValues
 from labserver.features.store import copy_snapshot
 from labserver.model.bundle import load_bundle, to_json, write_bundle
 from labserver.model.experiment import frames, write_experiment
-from labserver.model.export import check_equal, export
+from labserver.model.export import check_export, export
 from labserver.model.metrics import Scores, calibration_table, scores
 from labserver.model.predictor import OnnxPredictor
 from labserver.model.reference import reference_statistics, what_training_saw
@@ -129,7 +129,7 @@ def build_bundle(
             CatalogueRanges(catalogue).apply(matrix)
             TypicalValues(catalogue).apply(matrix)
             used = check_frame(matrix, len(flights), catalogue)
-        with step("model: training, baselines, export, equality on every held-out flight"):
+        with step("model: training, baselines, export, equality on every held-out flight and at every threshold"):
             fitted = fit(flights, used, train, ExpectedCost.from_settings(settings).threshold, trainer)
             if gate:
                 check_baselines(fitted.metrics)
@@ -165,7 +165,7 @@ def fit(
     onnx = export(model, used.shape[1])
     predictor = OnnxPredictor(onnx, threads=2)
     matrix = used.to_numpy()
-    largest = check_equal(predictor.probabilities(matrix[~train]), model.predict_proba(used[~train])[:, 1], threshold)
+    largest = check_export(model, predictor, used[~train], threshold)
     calibration = calibration_table(late[test_rows], held_out)
     baselines = {"logistic_regression": line, "base_rate": rate}
     return Fitted(model, baselines, onnx, metrics, calibration, largest, predictor.probabilities(matrix[train]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import pandas as pd
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from skl2onnx import to_onnx
@@ -11,9 +12,13 @@ from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from labserver.errors import LabError
+from labserver.model.predictor import Predictor
 
 TOLERANCE = 1e-6
 """Largest accepted difference of a probability. The sums of leaves are float32 in ONNX and float64 in scikit-learn."""
+
+SOME = 20
+"""At most so many flights are asked about at every threshold. Each reaches other thresholds than the next."""
 
 
 def export(model: HistGradientBoostingClassifier, features: int) -> bytes:
@@ -29,9 +34,7 @@ def export(model: HistGradientBoostingClassifier, features: int) -> bytes:
         options={id(model): {"zipmap": False}},
         target_opset={"": 18, "ai.onnx.ml": 3},
     )
-    thresholds = np.concatenate(
-        [tree[0].nodes["num_threshold"][~tree[0].nodes["is_leaf"].astype(bool)] for tree in model._predictors]
-    )
+    thresholds = comparisons(model)["num_threshold"]
     below = dict(zip(thresholds.astype(np.float32).tolist(), round_down(thresholds).tolist(), strict=True))
     for node in graph.graph.node:
         for attribute in node.attribute:
@@ -50,6 +53,49 @@ def round_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
     rounded = thresholds.astype(np.float32)
     above = rounded.astype(np.float64) > thresholds
     return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded).astype(np.float32)
+
+
+def comparisons(model: HistGradientBoostingClassifier) -> NDArray[np.void]:
+    """scikit-learn's record of every node that compares: ``feature_idx`` with ``num_threshold``, a float64."""
+    nodes = np.concatenate([tree.nodes for [tree] in model._predictors])
+    inner: NDArray[np.void] = nodes[~nodes["is_leaf"].astype(bool)]
+    return inner
+
+
+def at_thresholds(model: HistGradientBoostingClassifier, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows on which an export that moved a threshold shows it; flights as they come hardly ever do.
+
+    Args:
+        model: the trained one.
+        matrix: flights of shape (rows, features).
+
+    Returns:
+        Each row once for each place at which a tree compares, with the feature that is compared there
+        set to the float32 next to the threshold; shape (rows * places, features).
+    """
+    places = np.unique(comparisons(model)[["feature_idx", "num_threshold"]])
+    edges = np.repeat(matrix, len(places), axis=0)
+    changed = np.tile(places, len(matrix))
+    edges[np.arange(len(edges)), changed["feature_idx"]] = changed["num_threshold"]
+    return edges
+
+
+def check_export(
+    model: HistGradientBoostingClassifier, predictor: Predictor, flights: pd.DataFrame, threshold: float
+) -> float:
+    """Compare an export with its model on all flights and, for some of them, at every threshold.
+
+    Returns the largest difference of a probability on the flights.
+
+    Raises:
+        LabError: see :func:`check_equal`.
+    """
+    matrix = flights.to_numpy(np.float32)
+    largest = check_equal(predictor.probabilities(matrix), model.predict_proba(flights)[:, 1], threshold)
+    edges = at_thresholds(model, matrix[:: 1 + len(matrix) // SOME])
+    theirs = model.predict_proba(pd.DataFrame(edges, columns=flights.columns))[:, 1]
+    check_equal(predictor.probabilities(edges), theirs, threshold)
+    return largest
 
 
 def check_equal(

@@ -19,7 +19,15 @@ from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue
 from labserver.features.ranges import CatalogueRanges, TypicalValues
 from labserver.model.bundle import Bundle
-from labserver.model.export import TOLERANCE, check_equal, export, round_down
+from labserver.model.export import (
+    TOLERANCE,
+    at_thresholds,
+    check_equal,
+    check_export,
+    comparisons,
+    export,
+    round_down,
+)
 from labserver.model.predictor import OnnxPredictor
 from labserver.settings import Settings
 
@@ -51,11 +59,6 @@ def theirs(model: HistGradientBoostingClassifier, held_out: NDArray[np.float32])
     frame = pd.DataFrame(held_out, columns=model.feature_names_in_)
     probabilities: NDArray[np.float64] = model.predict_proba(frame)[:, 1]
     return probabilities
-
-
-def thresholds(model: HistGradientBoostingClassifier) -> NDArray[np.float64]:
-    trees = [tree[0].nodes for tree in model._predictors]
-    return np.concatenate([nodes["num_threshold"][~nodes["is_leaf"].astype(bool)] for nodes in trees])
 
 
 def plain(model: HistGradientBoostingClassifier, features: int) -> bytes:
@@ -97,29 +100,37 @@ def test_the_export_is_the_same_bytes_every_time(model: HistGradientBoostingClas
     assert export(model, 17) == bundle.model
 
 
-def test_values_between_a_threshold_and_its_float32_go_astray_in_a_plain_export_and_not_in_ours(
-    model: HistGradientBoostingClassifier, bundle: Bundle, held_out: NDArray[np.float32]
+def test_the_build_finds_a_plain_export_at_the_thresholds_where_no_flight_of_the_year_shows_it(
+    model: HistGradientBoostingClassifier, bundle: Bundle, held_out: NDArray[np.float32], theirs: NDArray[np.float64]
 ) -> None:
-    nodes = np.concatenate([tree[0].nodes for tree in model._predictors])
-    nodes = nodes[~nodes["is_leaf"].astype(bool)]
-    between = nodes[nodes["num_threshold"].astype(np.float32) > nodes["num_threshold"]]
-    assert len(between) > 0, "no threshold of this model is rounded up"
-    # Real flights, in each of which one value lies just there.
-    matrix = np.repeat(held_out[:: len(held_out) // 50], len(between), axis=0)
-    flights = np.arange(len(matrix))
-    chosen = between[flights % len(between)]
-    matrix[flights, chosen["feature_idx"]] = chosen["num_threshold"].astype(np.float32)
-    theirs = model.predict_proba(pd.DataFrame(matrix, columns=model.feature_names_in_))[:, 1]
+    flights = pd.DataFrame(held_out, columns=model.feature_names_in_)
+    rounded = OnnxPredictor(plain(model, held_out.shape[1]))
+    check_equal(rounded.probabilities(held_out), theirs, 0.25)
     with pytest.raises(LabError, match="The exported model differs from scikit-learn's"):
-        check_equal(OnnxPredictor(plain(model, matrix.shape[1])).probabilities(matrix), theirs, 0.25)
-    check_equal(OnnxPredictor(bundle.model).probabilities(matrix), theirs, 0.25)
+        check_export(model, rounded, flights, 0.25)
+    largest = bundle.manifest["largest_difference_from_scikit_learn"]
+    assert check_export(model, OnnxPredictor(bundle.model, threads=2), flights, 0.25) == largest
+
+
+def test_each_row_is_put_once_at_each_threshold(
+    model: HistGradientBoostingClassifier, held_out: NDArray[np.float32]
+) -> None:
+    places = {(int(n["feature_idx"]), float(np.float32(n["num_threshold"]))) for n in comparisons(model)}
+    rows = held_out[:2]
+    edges = at_thresholds(model, rows)
+    assert edges.dtype == np.float32
+    assert len(edges) % len(rows) == 0
+    for row, around in zip(rows, np.split(edges, len(rows)), strict=True):
+        assert ((around != row).sum(axis=1) <= 1).all()
+        assert {(f, float(edge[f])) for edge in around for f in np.flatnonzero(edge != row)} <= places
+        assert all((around[:, feature] == np.float32(value)).any() for feature, value in places)
 
 
 def test_a_value_that_float32_puts_on_the_wrong_side_of_a_threshold_goes_the_right_way() -> None:
     # The only split lies at 1.1, half way between 1.0 and 1.2; as a float32, 1.1 is more than 1.1.
     data = np.repeat([1.0, 1.2], 200)[:, np.newaxis]
     stump = HistGradientBoostingClassifier(max_iter=1, max_leaf_nodes=2).fit(data, data[:, 0] > 1.1)
-    [threshold] = thresholds(stump)
+    [threshold] = comparisons(stump)["num_threshold"]
     between = np.array([[np.float32(threshold)]], np.float32)
     assert float(between[0, 0]) > threshold
     expected = stump.predict_proba(between)[0, 1]

@@ -230,6 +230,35 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
         ("unlimited = default[0]", "unlimited = kit.stage(7, concurrency=1)"),
         ("limited = kit.stage(7, concurrency=limit)", "limited = kit.stage(6)"),
     ],
+    8: [
+        # A prediction that is hardly more than the trees.
+        (
+            '{"prediction": lambda: frames.probabilities(row)',
+            '{"prediction": lambda p=__import__("labserver.shipped").shipped.OnnxPredictor('
+            '(settings.bundle / "model.onnx").read_bytes()): p.probabilities(row)',
+        ),
+        # No ONNX Runtime.
+        ("return fast.probabilities(reserved)", "return model.predict_proba(reserved)[:, 1]"),
+        ('"onnx": lambda rows=rows: fast.', '"onnx": lambda rows=rows: frames.'),
+        # One export in place of the other, both ways.
+        (
+            ").SerializeToString()",
+            ").SerializeToString()\nfrom labserver.model.export import export\n"
+            "plain, nearest_only = export(model, len(names)), plain",
+        ),
+        ("mended = export(model, len(names))", "mended = nearest_only"),
+        (
+            "unmended, after = kit.stage(8, parts), kit.stage(8)",
+            "(Path(workshop.name) / 'plain.onnx').write_bytes(nearest_only)\n"
+            "unmended, after = kit.stage(8), kit.stage(8, parts)",
+        ),
+        # Features of half precision.
+        ("different(fast.probabilities(matrix), theirs)", "different(fast.probabilities(half), theirs)"),
+        # The general way for both.
+        ('"compiled": batch.model_dump_json', '"compiled": lambda: json.dumps(jsonable_encoder(batch))'),
+        # Stage 7 in place of stage 8.
+        ('"stage 8": (after, 2500)', '"stage 8": (before, 200)'),
+    ],
     9: [
         # A request that is refused.
         ("unwatched = kit.stage(8)", 'unwatched = kit.stage(8)\nunwatched.post("/v1/predictions", {})'),
