@@ -80,13 +80,19 @@ class Summary:
         return "\n".join(lines)
 
 
+BUSY = urllib3.Retry(
+    connect=0, read=0, redirect=0, status=10, status_forcelist=(503,), allowed_methods=None, raise_on_status=False
+)
+"""A 503 asks for another try after a while, and says that nothing was done: a POST may be sent again."""
+
+
 class Client:
     """Calls the live service over kept-alive connections."""
 
     def __init__(self, url: str, api_key: str | None) -> None:
         self._url = url.rstrip("/")
         headers = {"Content-Type": "application/json"} | ({"X-API-Key": api_key} if api_key else {})
-        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, headers=headers, retries=False, timeout=30.0)
+        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, headers=headers, retries=BUSY, timeout=30.0)
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a POST.

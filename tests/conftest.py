@@ -22,17 +22,23 @@ from labserver.freshness import is_current
 from labserver.model.bundle import Bundle, load_bundle
 from labserver.settings import Settings
 from labserver.sources.warehouse import open_warehouse
+from labserver.stages import parts_of
 
 
 @pytest.fixture(scope="session")
 def home() -> Path:
-    """The folder of everything built: LABSERVER_HOME, else ``var`` of the repository, built if it is not current."""
+    """The folder of everything built: LABSERVER_HOME, else ``var`` of the repository, built if it is not current.
+
+    With LABSERVER_PARTS, of the catalogue in there.
+    """
     folder = Path(os.environ.get("LABSERVER_HOME") or Path(__file__).parent.parent / "var").resolve()
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     with (Path(tempfile.gettempdir()) / f"labserver-build-{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers of pytest-xdist wait here
-        if not is_current(Settings(home=folder)):
-            build(Settings(home=folder), CATALOGUE, print)
+        chosen = Settings(home=folder)
+        catalogue = parts_of(chosen).catalogue(chosen)
+        if not is_current(chosen, catalogue):
+            build(chosen, catalogue, print)
     return folder
 
 

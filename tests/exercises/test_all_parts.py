@@ -1,0 +1,66 @@
+"""All solutions together in the live service: a build with their catalogue, the interface's tests, and parity."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running import FLIGHT, Running, running
+
+from exercises.registry import EXERCISES, SOLUTIONS
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder built with the catalogue of the solutions."""
+    home = tmp_path_factory.mktemp("own")
+    command = [sys.executable, "-m", "labserver.cli", "build", "--parts", str(SOLUTIONS)]
+    environment = os.environ | {"LABSERVER_HOME": str(home)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return home
+
+
+@pytest.fixture(scope="module")
+def service(own: Path) -> Iterator[Running]:
+    with running(own, environment={"LABSERVER_PARTS": str(SOLUTIONS)}) as started:
+        yield started
+
+
+def test_parts_of_all_lessons_are_in_force(service: Running) -> None:
+    parts = service.get("/v1/monitor").json()["parts"]
+    own = {part["part"] for part in parts if part["own"]}
+    assert own == {
+        *("catalogue", "completion", "ranges", "decision", "loader", "threads", "admission", "predictor", "drift"),
+    }
+    assert len(EXERCISES) == 10
+
+
+def test_the_learners_features_are_in_the_catalogue_the_signature_and_the_vector(service: Running) -> None:
+    shown = [feature["name"] for group in service.get("/v1/features").json()["groups"] for feature in group["features"]]
+    vector = service.post("/v1/features/vector", FLIGHT).json()["values"]
+    assert [value["name"] for value in vector] == shown
+    assert len(shown) == 19
+
+
+def test_served_vectors_are_training_vectors(service: Running, own: Path) -> None:
+    command = [sys.executable, "-m", "labserver.cli", "replay", "--from", "2013-10-15", "--days", "1", "--every", "10"]
+    environment = os.environ | {"LABSERVER_HOME": str(own), "LABSERVER_PARTS": str(SOLUTIONS)}
+    done = subprocess.run(
+        [*command, "--url", service.url], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 of" in done.stdout + done.stderr
+
+
+def test_the_interface_is_as_ever(own: Path) -> None:
+    """The service's own tests, on these parts. Lesson 5 has other costs; lesson 8's trees come from the experiment."""
+    tests = Path(__file__).parents[1] / "api" / "test_api.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not training_library", str(tests)]
+    environment = os.environ | {"LABSERVER_HOME": str(own), "LABSERVER_PARTS": str(SOLUTIONS)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
