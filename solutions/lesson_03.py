@@ -1,8 +1,8 @@
 """Exercise 3: validations that notice what crashes nothing.
 
-A colleague's pipeline makes the table of features. Thirteen versions of it, each with one bug, are put to
-your validations, and you do not see them. They are of the kinds that this lesson is about: rows that are lost or
-doubled, times of day, gaps, values from the future, units, values in the wrong rows.
+A colleague's pipeline makes the table of features. Thirteen versions of it, each with one bug, are put to your
+validations, and you do not see them. They are of the kinds that this lesson is about: rows that are lost or doubled,
+times of day, gaps, values from the future, units, values in the wrong rows.
 
 1. ``validate(features, flights, weather)`` gets the table and the sources it was made from, as pandas frames, and
    returns a sentence for each problem, which names the column at fault. For a table without a bug it returns an empty
