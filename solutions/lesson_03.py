@@ -1,14 +1,14 @@
 """Exercise 3: validations that notice what crashes nothing.
 
-A colleague's pipeline makes the table of features. Thirteen versions of it, each with one bug, are put to
-your validations, and you do not see them. They are of the kinds that this lesson is about: rows that are lost or
-doubled, times of day, gaps, values from the future, units, values in the wrong rows.
+A colleague's pipeline makes the table of features. Thirteen versions of it, each with one bug, are put to your
+validations, and you do not see them. They are of the kinds that this lesson is about: rows that are lost or doubled,
+times of day, gaps, values from the future, units, values in the wrong rows.
 
 1. ``validate(features, flights, weather)`` gets the table and the sources it was made from, as pandas frames, and
    returns a sentence for each problem, which names the column at fault. For a table without a bug it returns an empty
    list. Clean tables have gaps, values that training never saw, and their rows in any order.
-2. ``impossible(values)`` says which values cannot be. ``validate`` uses it for a table of thousands of rows, and the
-   live service for one vector.
+2. ``impossible(values, catalogue)`` says which values cannot be. ``validate`` uses it for a table of thousands of
+   rows, and the live service for one vector.
 3. ``completion(context)`` is the part: the last look before the model. It fills gaps, and what is impossible, with what
    is typical in training. It changes nothing else.
 
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from labserver.features.catalogue import Catalogue
 from labserver.features.definitions import CATALOGUE
 from labserver.parts import Context
 
@@ -36,23 +37,23 @@ if TYPE_CHECKING:
 
 KEY = ["day", "carrier", "flight", "origin"]
 WEATHER = ["humidity", "wind_speed", "precipitation", "pressure", "visibility"]
-LOW = np.array([feature.possible.low for feature in CATALOGUE.features], np.float32)
-HIGH = np.array([feature.possible.high for feature in CATALOGUE.features], np.float32)
 
 
-def impossible(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+def impossible(values: NDArray[np.float32], catalogue: Catalogue) -> NDArray[np.bool_]:
     """Which values of shape (rows, features), in catalogue order, cannot be. A gap (NaN) is not one of them."""
     # BEGIN SOLUTION
-    return (values < LOW) | (values > HIGH)
+    low = np.array([feature.possible.low for feature in catalogue.features], np.float32)
+    high = np.array([feature.possible.high for feature in catalogue.features], np.float32)
+    return (values < low) | (values > high)
     # TASK
-    # raise NotImplementedError("say which values cannot be")
+    # raise NotImplementedError("compare with what the catalogue says is possible")
     # END SOLUTION
 
 
 def validate(features: pd.DataFrame, flights: pd.DataFrame, weather: pd.DataFrame) -> list[str]:
     """A sentence for each problem of ``features``, such as ``"humidity: 12 values are impossible"``."""
     values = features[list(CATALOGUE.names)].to_numpy(np.float32)
-    wrong = impossible(values).sum(axis=0).tolist()
+    wrong = impossible(values, CATALOGUE).sum(axis=0).tolist()
     problems = [f"{name}: {n} values are impossible" for name, n in zip(CATALOGUE.names, wrong, strict=True) if n]
     # BEGIN SOLUTION
     return [
@@ -71,13 +72,14 @@ def validate(features: pd.DataFrame, flights: pd.DataFrame, weather: pd.DataFram
 class Checked:
     """What is missing or impossible becomes typical; everything else stays as it is."""
 
-    def __init__(self, typical: NDArray[np.float32]) -> None:
-        self.typical = typical
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.typical = np.array([f.trained.typical for f in catalogue.features if f.trained], np.float32)
 
     def apply(self, matrix: NDArray[np.float32]) -> None:
         """Change a matrix of shape (rows, features) in place; afterwards every value is finite and possible."""
         # BEGIN SOLUTION
-        np.copyto(matrix, self.typical, where=np.isnan(matrix) | impossible(matrix))
+        np.copyto(matrix, self.typical, where=np.isnan(matrix) | impossible(matrix, self.catalogue))
         # TASK
         # raise NotImplementedError("fill what is missing or impossible, in place")
         # END SOLUTION
@@ -85,7 +87,7 @@ class Checked:
 
 def completion(context: Context) -> Checked:
     """The part. The catalogue in the context knows what training saw."""
-    return Checked(np.array([f.trained.typical for f in context.catalogue.features if f.trained], np.float32))
+    return Checked(context.catalogue)
 
 
 # BEGIN SOLUTION

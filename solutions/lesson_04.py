@@ -21,8 +21,8 @@ What training saw:
 Hundreds of good and of corrupted requests go to the live service. At least 95 % of the corrupted ones must be refused,
 and at most 0.1 % of the good ones, among which are a storm, an A380 and a flight of an old plane.
 
-At home these ranges belong into the catalogue, where training, the API document and the monitor read them too. Here
-they stand in your file, because another catalogue needs another build.
+In a service of your own these ranges stand in the catalogue, where training, the API document and the monitor read them
+too. Here they stand in your file, because another catalogue needs another build.
 """
 
 from __future__ import annotations

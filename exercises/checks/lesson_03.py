@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -74,7 +73,7 @@ CLEANS = (
 def check(attempt: Attempt) -> Iterator[Finding | str]:
     """Clean tables, bugs and single vectors in this process; the live service for a part that deserves it."""
     completion = attempt.own()["completion"]
-    validate: Validate = own_module(completion).validate
+    validate: Validate = attempt.named("validate")
     everything = joined(attempt.settings.warehouse, *(day for clean in CLEANS for day in clean.days))
     clean = True
     for found in accepts(everything, validate):
@@ -95,11 +94,6 @@ def check(attempt: Attempt) -> Iterator[Finding | str]:
     yield from vectors
     if caught == len(BUGS) and all(found.passed for found in vectors):
         yield from live(attempt, catalogue, tables)
-
-
-def own_module(part: Callable[..., Any]) -> Any:
-    """The learner's module, by a part that it defines."""
-    return sys.modules[part.__module__]
 
 
 def accepts(everything: Joined, validate: Validate) -> Iterator[Finding]:

@@ -38,8 +38,8 @@ def check(attempt: Attempt) -> Iterator[Finding | str]:
     if {found.mistake for found in policies if not found.passed} - {TOO_NARROW}:
         return
     asked = traffic(attempt, catalogue)
-    break_sources(attempt)
-    with attempt.service(FINISHED, home=attempt.settings.home) as service:
+    with attempt.service(FINISHED) as service:
+        break_sources(service.settings)
         yield from live(service, part, catalogue, asked)
 
 

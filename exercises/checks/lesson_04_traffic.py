@@ -14,8 +14,7 @@ import pandas as pd
 from exercises.attempt import Attempt
 from exercises.joined import KEY, joined
 from labserver.features.catalogue import Catalogue
-from labserver.features.store import copy_snapshot
-from labserver.model.bundle import load_bundle
+from labserver.settings import Settings
 
 Body = dict[str, Any]
 DAYS = ("2013-09-12", "2013-10-07", "2013-11-30", "2013-12-09")
@@ -123,10 +122,8 @@ def _with(flight: Body, values: dict[str, float]) -> Body:
     return flight | {"overrides": values}
 
 
-def break_sources(attempt: Attempt) -> None:
-    """Give the check's own home an online store in which every airport's weather has a fault."""
-    store = attempt.settings.online_store
-    copy_snapshot(load_bundle(attempt.settings.bundle).snapshot, store)
-    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+def break_sources(home: Settings) -> None:
+    """Publish a fault in every airport's weather to the online store of a running service."""
+    with closing(sqlite3.connect(home.online_store, isolation_level=None)) as db:
         for origin, (name, value) in BROKEN_SOURCES.items():
             db.execute(f"UPDATE airport_weather SET {name} = ? WHERE origin = ?", (value, origin))
