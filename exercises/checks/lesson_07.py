@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
@@ -29,11 +30,16 @@ SMALL = {"cores": 4, "memory_mib": 500, "supervisor_mib": 22, "p99_ms": 100, "tr
 
 ALONE, FLOOD, AFTER = 2.0, 3.0, 2.0
 """Seconds of each load."""
-TIMES = 4.0
-"""The flood, against what the workers answer to one client each. A worker answers several at most twice as fast."""
-BAR = 6.0
+TIMES = 2.0
+"""The flood, against what the service was measured to answer just before."""
+TRIES = 3
+"""Floods, of which one must go well: a machine may have other things to do for three seconds. Without a limit, or with
+one that is much too low, none goes well.
+"""
+BAR = 8.0
 """How many times what Little's law says an accepted request may take. Machines are noisy; without a limit it is far
-more, and grows with each second of the flood."""
+more, and grows with each second of the flood.
+"""
 
 
 def check(attempt: Attempt) -> Iterator[Finding | str]:
@@ -173,20 +179,35 @@ def live(attempt: Attempt) -> Iterator[Finding]:
         ask = asker(service, body, 32 * plan.workers)
         ask(20.0, 1.0)  # the first requests touch what later ones find ready
         alone = ask(15.0, ALONE)
-        flood = ask(TIMES * plan.workers / (alone.percentile(0.5) / 1e3), FLOOD)
+        capacity = most(service, body, plan.limit)
+        rate = TIMES * capacity
+        for _ in range(TRIES):
+            flood = ask(rate, FLOOD)
+            findings = list(in_a_flood(alone, capacity, flood, plan.limit))
+            if all(found.passed for found in findings):
+                break
+            if not flood.shed:  # the machine has become faster meanwhile, or there is no limit
+                rate *= 2
+        yield from findings
         after = ask(max(5.0, len(flood.latencies) / FLOOD / 2), AFTER)
-    yield from in_a_flood(alone, flood, plan.limit)
     answered = len(after.latencies) / after.asked
-    passed = answered >= 0.8 and after.failed + after.unanswered == 0
+    passed = answered >= 0.7 and after.failed + after.unanswered == 0
     yield Finding(
-        "After the flood, half of the capacity is served as if nothing had been.",
+        "After the flood, half of what it did there is served as if nothing had been.",
         passed,
         sent=f"{after.rate:.0f} requests/s for {AFTER:.0f} s",
         received=f"{answered:.0%} answered, {after.failed + after.unanswered} failed",
-        expected="at least 80 % answered, none failed",
+        expected="at least 70% answered, none failed",
         why="A limit that refuses where there is room turns customers away for nothing.",
         mistake="" if passed else "refuses-where-there-is-room",
     )
+
+
+def most(service: Answering, body: str, clients: int) -> float:
+    """Answers/s to so many clients who each wait for their answer before they ask again."""
+    number, began = 200, time.perf_counter()
+    answers = open_loop(service.url + PATH, body, 100.0 * number, 0.01, connections=clients)
+    return max(1, len(answers.latencies)) / (time.perf_counter() - began)
 
 
 def asker(service: Answering, body: str, connections: int) -> Callable[[float, float], Answers]:
@@ -194,9 +215,9 @@ def asker(service: Answering, body: str, connections: int) -> Callable[[float, f
     return lambda rate, seconds: open_loop(service.url + PATH, body, rate, seconds, connections, patience=3.0)
 
 
-def in_a_flood(alone: Answers, flood: Answers, limit: int) -> Iterator[Finding]:
+def in_a_flood(alone: Answers, capacity: float, flood: Answers, limit: int) -> Iterator[Finding]:
     """What those got who were let in, and whether the rest was told at once."""
-    sent = f"{flood.rate:.0f} requests/s for {FLOOD:.0f} s; alone, one takes {alone.percentile(0.5):.0f} ms"
+    sent = f"{flood.rate:.0f} requests/s for {FLOOD:.0f} s, to a service that can answer {capacity:.0f}/s"
     broken = flood.failed + flood.unanswered
     refused = flood.shed > 0 and broken <= 0.01 * flood.asked
     yield Finding(
@@ -215,18 +236,18 @@ def in_a_flood(alone: Answers, flood: Answers, limit: int) -> Iterator[Finding]:
         in_time,
         sent=sent,
         received=f"p99 of those let in: {flood.percentile(0.99):.0f} ms",
-        expected=f"at most {bar:.0f} ms, {BAR:g} times what {limit} others inside cost",
+        expected=f"at most {bar:.0f} ms: alone it is {alone.percentile(0.99):.0f} ms, and {limit} others are inside",
         why="An answer that comes after the client has gone is work for nobody.",
         mistake="" if in_time else "late-in-a-flood",
     )
-    goodput, one = len(flood.latencies) / FLOOD, 1e3 / alone.percentile(0.5)
-    working = goodput >= 0.25 * one
+    goodput = len(flood.latencies) / FLOOD
+    working = goodput >= 0.25 * capacity
     yield Finding(
         "In the flood it goes on working.",
         working,
         sent=sent,
         received=f"{goodput:.0f} answers/s",
-        expected=f"at least {0.25 * one:.0f}/s, a quarter of what one client alone can get",
+        expected=f"at least {0.25 * capacity:.0f}/s, a quarter of what it can",
         why="A service that refuses everyone is as down as one that answers no one.",
         mistake="" if working else "works-no-more",
     )
