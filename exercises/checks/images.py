@@ -99,7 +99,7 @@ def run(engine: Engine, image: str, flights: Flights, expected: Future[Answers])
     with ExitStack() as stack:
         try:
             box = stack.enter_context(container(engine, image, flags, inside=INSIDE))
-            box.wait_until_ready()
+            box.wait_until_ready(60)
         except LabError as error:
             yield started(str(error)[-600:])
             return

@@ -254,7 +254,7 @@ def user_and_state(file: Containerfile) -> Iterator[Finding]:
 
 def _gives_away(one: Instruction) -> bool:
     return "chown" in one.flags or (
-        one.keyword == "RUN" and bool(re.search(r"\bch(own|mod|grp)\b.*state|-o ", one.value))
+        one.keyword == "RUN" and bool(re.search(r"\bch(own|mod|grp)\b.*state|\binstall .*-o ", one.value))
     )
 
 

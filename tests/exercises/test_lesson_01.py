@@ -24,6 +24,7 @@ SOLUTION = exercise(1).solution.read_text()
 ENTRY = 'ENTRYPOINT ["python", "-m", "labserver.cli", "serve"]'
 CHOWN = "mkdir /srv/gates/var/state && chown 10001:10001 /srv/gates/var/state"
 HEALTH = """CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9000/healthz', timeout=2)"]"""
+OPTIONS = "--interval=10s --timeout=3s --start-period=10s --retries=3 "
 AS_SHIPPED = (Path(__file__).parents[2] / "labserver/deploy/Containerfile").read_text()
 
 Attempted = Callable[[str], Attempt]
@@ -59,6 +60,10 @@ def spoilt(old: str, new: str) -> str:
         (spoilt("LABSERVER_PORT=9000", "PORT=9000"), "other-port"),
         (spoilt("LABSERVER_HOST=0.0.0.0", "LABSERVER_HOST=127.0.0.1"), "other-layout"),
         (spoilt("USER 10001:10001", "USER nobody"), "user-by-name"),
+        (spoilt("LABSERVER_HOME=/srv/gates/var", "LABSERVER_HOME=~/gates/var"), "path-of-one-machine"),
+        (spoilt(HEALTH, "NONE").replace(OPTIONS, ""), "no-health-check"),
+        (spoilt(HEALTH, "CMD curl -f http://127.0.0.1:9000/healthz"), "health-check-without-its-program"),
+        (spoilt("9000/healthz", "9000/readyz"), "health-check-asks-something-else"),
         (spoilt("9000/healthz", "8000/healthz"), "health-check-at-another-port"),
         (spoilt("COPY labserver /srv", "COPY . /srv"), "no-whole-context"),
         (spoilt("COPY labserver/deploy/requirements.txt", "COPY lock.txt"), "lock-not-installed"),
