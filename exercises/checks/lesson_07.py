@@ -176,7 +176,7 @@ def live(attempt: Attempt) -> Iterator[Finding]:
     plan = own_plan(attempt)
     body = json.dumps(attempt.flights("2013-10-15", 1)[0])
     with attempt.service(workers=plan.workers) as service:
-        ask = asker(service, body, 32 * plan.workers)
+        ask = asker(service, body, 48 * plan.workers)
         ask(20.0, 1.0)  # the first requests touch what later ones find ready
         alone = ask(15.0, ALONE)
         capacity = most(service, body, plan.limit)
