@@ -33,8 +33,8 @@ ALONE, FLOOD, AFTER = 2.0, 3.0, 2.0
 TIMES = 2.0
 """The flood, against what the service was measured to answer just before."""
 TRIES = 3
-"""Floods, of which one must go well: a machine may have other things to do for three seconds. Without a limit, or with
-one that is much too low, none goes well.
+"""Floods, of which one must go well: a machine may have other things to do for three seconds. Without a limit none
+does.
 """
 BAR = 8.0
 """How many times what Little's law says an accepted request may take. Machines are noisy; without a limit it is far
@@ -176,7 +176,7 @@ def live(attempt: Attempt) -> Iterator[Finding]:
     plan = own_plan(attempt)
     body = json.dumps(attempt.flights("2013-10-15", 1)[0])
     with attempt.service(workers=plan.workers) as service:
-        ask = asker(service, body, 32 * plan.workers)
+        ask = asker(service, body, 48 * plan.workers)
         ask(20.0, 1.0)  # the first requests touch what later ones find ready
         alone = ask(15.0, ALONE)
         capacity = most(service, body, plan.limit)
