@@ -37,7 +37,7 @@ def lines(result: Result, *, everything: bool = False) -> Iterator[str]:
         yield f"  {'✔' if finding.passed else '✘'} {finding.what}"
         if not finding.passed and (everything or finding is result.next):
             yield from (f"      {name + ':':16}{text}" for name, text in details(finding))
-    if result.borrowed:
+    if result.borrowed and result.state is not State.NOT_ATTEMPTED:
         yield f"  Borrowed from the course in this service: lesson {', '.join(map(str, result.borrowed))}."
 
 
