@@ -77,9 +77,7 @@ EACH_ALONE = {"test_nbval.py", "test_papermill.py", "test_answers.py"}
 """Files of long tests that share little: with pytest-xdist they go to whichever worker is free, one by one."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Tests of a file share its services, so a file stays with one worker (``--dist loadgroup``)."""
-    for item in items:
-        if item.path.name not in EACH_ALONE:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    if item.path.name not in EACH_ALONE:
+        item.add_marker(pytest.mark.xdist_group(str(item.path)))
