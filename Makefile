@@ -39,7 +39,7 @@ serve: build  ## the finished service on http://127.0.0.1:8000
 	@$(BIN)/labserver serve
 
 test: setup build check  ## lint, types, and every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 notebooks: setup build  ## run every notebook in place; a second run changes only what is measured
 	@$(BIN)/python tests/notebooks/execute.py

@@ -71,13 +71,3 @@ def joined(warehouse: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> NDArra
     matrix = point_in_time(warehouse, FLIGHTS, catalogue)
     matrix.flags.writeable = False
     return matrix
-
-
-EACH_ALONE = {"test_nbval.py", "test_papermill.py", "test_answers.py"}
-"""Files of long tests that share little: with pytest-xdist they go to whichever worker is free, one by one."""
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests of a file share its services, so a file stays with one worker (``--dist loadgroup``)."""
-    if item.path.name not in EACH_ALONE:
-        item.add_marker(pytest.mark.xdist_group(str(item.path)))
