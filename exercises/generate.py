@@ -1,7 +1,7 @@
 """Makes ``exercises/`` from ``solutions/``: the two are one text, so they cannot drift apart.
 
 In a solution, what stands between ``# BEGIN SOLUTION`` and ``# END SOLUTION`` is taken out. Lines after a ``# TASK`` in
-between take its place, without their ``# ``.
+between take its place, without their ``# ``. A ``# TASK: words`` ends the block with an error that says these words.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from pathlib import Path
 from exercises.registry import EXERCISES
 from labserver.errors import LabError
 
-BEGIN, TASK, END = "# BEGIN SOLUTION", "# TASK", "# END SOLUTION"
+MARK = re.compile(r"(?P<indent>\s*)# (?P<word>BEGIN SOLUTION|TASK|END SOLUTION)(: (?P<words>.+))?$")
+AFTER = {"BEGIN SOLUTION": "outside", "TASK": "solution", "END SOLUTION": "task"}
+"""Where each mark may stand."""
+INTO = {"BEGIN SOLUTION": "solution", "TASK": "task", "END SOLUTION": "outside"}
 
 
 def task_of(solution: str) -> str:
@@ -27,15 +30,16 @@ def task_of(solution: str) -> str:
 
 
 def _lines(solution: str) -> Iterator[str]:
-    state, blocks = "outside", 0
+    state, blocks, words = "outside", 0, None
     for number, line in enumerate(solution.splitlines(keepends=True), start=1):
-        mark = line.strip()
-        expected = {BEGIN: "outside", TASK: "solution", END: "task"}.get(mark)
-        if expected:
-            if state != expected:
-                raise LabError(f"Line {number}: {mark} stands where none may be (in: {state}).")
-            state = {BEGIN: "solution", TASK: "task", END: "outside"}[mark]
-            blocks += mark == END
+        if mark := MARK.match(line.rstrip("\n")):
+            if state != AFTER[mark["word"]]:
+                raise LabError(f"Line {number}: {line.strip()} stands where none may be (in: {state}).")
+            if mark["word"] == "END SOLUTION":
+                blocks += 1
+                if words:
+                    yield f'{mark["indent"]}raise NotImplementedError("{words}")\n'
+            state, words = INTO[mark["word"]], mark["words"]
         elif state == "outside":
             yield line
         elif state == "task":

@@ -43,8 +43,7 @@ def late_evening(minute: NDArray[np.float64], weekday: NDArray[np.float64]) -> N
     """
     # BEGIN SOLUTION
     return (minute >= 22 * 60) * 1.0
-    # TASK
-    # raise NotImplementedError("1.0 where the departure is at 22:00 or later")
+    # TASK: 1.0 where the departure is at 22:00 or later
     # END SOLUTION
 
 

@@ -45,8 +45,7 @@ def impossible(values: NDArray[np.float32], catalogue: Catalogue) -> NDArray[np.
     low = np.array([feature.possible.low for feature in catalogue.features], np.float32)
     high = np.array([feature.possible.high for feature in catalogue.features], np.float32)
     return (values < low) | (values > high)
-    # TASK
-    # raise NotImplementedError("compare with what the catalogue says is possible")
+    # TASK: compare with what the catalogue says is possible
     # END SOLUTION
 
 
@@ -80,8 +79,7 @@ class Checked:
         """Change a matrix of shape (rows, features) in place; afterwards every value is finite and possible."""
         # BEGIN SOLUTION
         np.copyto(matrix, self.typical, where=np.isnan(matrix) | impossible(matrix, self.catalogue))
-        # TASK
-        # raise NotImplementedError("fill what is missing or impossible, in place")
+        # TASK: fill what is missing or impossible, in place
         # END SOLUTION
 
 

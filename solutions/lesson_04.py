@@ -77,8 +77,7 @@ class OwnRanges:
         # BEGIN SOLUTION
         matrix[(matrix < self.low) | (matrix > self.high)] = np.nan
         np.clip(matrix, self.seen_low, self.seen_high, out=matrix)  # a gap stays a gap
-        # TASK
-        # raise NotImplementedError("make the impossible a gap, and clip what training never saw")
+        # TASK: make the impossible a gap, and clip what training never saw
         # END SOLUTION
 
     def check_override(self, name: str, value: float) -> None:
@@ -90,8 +89,7 @@ class OwnRanges:
         # BEGIN SOLUTION
         if not self.possible[name].holds(value):
             raise Refused(f"overrides.{name}", f"{value:g} cannot be", str(self.possible[name]))
-        # TASK
-        # raise NotImplementedError("refuse what cannot be")
+        # TASK: refuse what cannot be
         # END SOLUTION
 
 

@@ -53,8 +53,7 @@ def threshold(sending: float, false_alarm: float, missed_delay: float) -> float:
     # BEGIN SOLUTION
     # sending + (1 - p) * false_alarm = p * missed_delay
     return (sending + false_alarm) / (false_alarm + missed_delay)
-    # TASK
-    # raise NotImplementedError("write down both expected costs, and solve for the probability")
+    # TASK: write down both expected costs, and solve for the probability
     # END SOLUTION
 
 

@@ -97,8 +97,7 @@ def room(figures: Figures, box: Box) -> int:
     # BEGIN SOLUTION
     by_memory = (box.memory_mib - box.supervisor_mib) // figures.peak_mib
     return int(min(by_memory, box.cores // figures.threads))
-    # TASK
-    # raise NotImplementedError("room: memory and cores, whichever runs out first")
+    # TASK: room: memory and cores, whichever runs out first
     # END SOLUTION
 
 
@@ -106,8 +105,7 @@ def choose(measured: Sequence[Figures], box: Box) -> Figures:
     """The measurement whose workers answer most together, as many as fit; of equals, with the fewest threads."""
     # BEGIN SOLUTION
     return max(measured, key=lambda figures: (room(figures, box) * figures.rate, -figures.threads))
-    # TASK
-    # raise NotImplementedError("choose: what do all that fit answer together?")
+    # TASK: choose: what do all that fit answer together?
     # END SOLUTION
 
 
@@ -116,8 +114,7 @@ def workers_for(figures: Figures, box: Box) -> int:
     # BEGIN SOLUTION
     needed = math.ceil(max(box.traffic) / (figures.rate * (1 - box.spare)))
     return max(1, min(needed, room(figures, box)))
-    # TASK
-    # raise NotImplementedError("workers_for: the fewest that carry the busiest hour, and no more than fit")
+    # TASK: workers_for: the fewest that carry the busiest hour, and no more than fit
     # END SOLUTION
 
 
@@ -126,8 +123,7 @@ def limit_for(figures: Figures, box: Box) -> int:
     # BEGIN SOLUTION
     mean_seconds = box.p99_ms / 1e3 / figures.tail
     return max(1, math.floor(figures.rate * mean_seconds))
-    # TASK
-    # raise NotImplementedError("limit_for: Little's law")
+    # TASK: limit_for: Little's law
     # END SOLUTION
 
 
@@ -146,6 +142,5 @@ def admission(settings: Settings) -> Admission:
     """Part: who is let in. See ``labserver/api/admission.py`` for what there is."""
     # BEGIN SOLUTION
     return ConcurrencyLimit(plan(MEASURED, BOX).limit)
-    # TASK
-    # raise NotImplementedError("admission: let in no more than the plan says")
+    # TASK: admission: let in no more than the plan says
     # END SOLUTION

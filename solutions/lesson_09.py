@@ -67,8 +67,7 @@ class Watch:
         """More than a twentieth of the day's values cannot be."""
         # BEGIN SOLUTION
         return today.impossible > 0.05 * today.rows if today.rows >= ENOUGH else self.nothing()
-        # TASK
-        # raise NotImplementedError("impossible: of which features are too many of the day's values impossible?")
+        # TASK: impossible: of which features are too many of the day's values impossible?
         # END SOLUTION
 
     def missing(self, today: Tally) -> Truth:
@@ -76,8 +75,7 @@ class Watch:
         # BEGIN SOLUTION
         limit = np.clip(2 * self.reference.usual_missing[:-1], 0.2, 0.95)
         return today.missing > limit * today.rows if today.rows >= ENOUGH else self.nothing()
-        # TASK
-        # raise NotImplementedError("missing: of which features are more missing than usual?")
+        # TASK: missing: of which features are more missing than usual?
         # END SOLUTION
 
     def frozen(self, days: Sequence[Tally]) -> Truth:
@@ -90,8 +88,7 @@ class Watch:
         always_more = shares.min(axis=0) - self.reference.shares
         still: Truth = self.moving & (always_more.max(axis=-1)[:-1] > STILL_SHARE)
         return still
-        # TASK
-        # raise NotImplementedError("frozen: which features stood still on each of the last days?")
+        # TASK: frozen: which features stood still on each of the last days?
         # END SOLUTION
 
     def drifted(self, month: NDArray[np.float64]) -> Truth:
@@ -104,8 +101,7 @@ class Watch:
         limit = np.maximum(0.25, 1.5 * self.reference.worst_month)
         beyond: Truth = (month > limit)[:-1]
         return beyond
-        # TASK
-        # raise NotImplementedError("drifted: which features are unlike training for four weeks?")
+        # TASK: drifted: which features are unlike training for four weeks?
         # END SOLUTION
 
     def nothing(self) -> Truth:

@@ -96,7 +96,7 @@ def serving_only(file: Containerfile) -> Iterator[tuple[int, str]]:
 
 def no_path_of_one_machine(file: Containerfile) -> Iterator[tuple[int, str]]:
     for instruction in (one for stage in file.stages for one in stage.instructions):
-        if found := re.search(r"(?:/home/|/Users/|/root/|~/)[\w.\-/]*", instruction.value):
+        if found := re.search(r"(?:/(?:home|Users|root)/|~/)[\w.\-/]*", instruction.value):
             yield (
                 instruction.line,
                 f"{found.group()} exists on the machine of whoever wrote it. Copy what is needed out of the build "

@@ -11,8 +11,8 @@ from labserver.errors import LabError
 SOLUTION = """def double(x):
     # BEGIN SOLUTION
     return 2 * x
-    # TASK
-    # raise NotImplementedError("twice x")
+    # TASK: twice x
+    # twice = x
     #
     # # a comment that stays
     # END SOLUTION
@@ -24,7 +24,8 @@ print(double(2))
 
 def test_the_answer_is_replaced_by_the_task() -> None:
     assert task_of(SOLUTION) == (
-        'def double(x):\n    raise NotImplementedError("twice x")\n\n    # a comment that stays\n\n\nprint(double(2))\n'
+        "def double(x):\n    twice = x\n\n    # a comment that stays\n"
+        '    raise NotImplementedError("twice x")\n\n\nprint(double(2))\n'
     )
 
 
