@@ -62,7 +62,7 @@ image: build  ## the finished service as a container image (needs podman or dock
 faults: setup build  ## break everything that can break, and print what was lost (a few minutes; needs wrk)
 	FAULTS=full $(BIN)/python -m pytest -p no:cacheprovider -q tests/faults
 
-arc: setup build  ## measure all ten stages: writes docs/arc.png and the table in the README (needs wrk)
+arc: setup build  ## measure all ten stages: writes notebooks/arc.png and the table in the README (needs wrk)
 	@$(BIN)/labserver arc
 
 bench: setup build  ## stages against the floor: writes var/bench.json and var/bench.md (needs wrk)

@@ -152,7 +152,7 @@ def bench(
 def arc(
     rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds for each stage; medians count.")] = 3,
     seconds: Annotated[int, typer.Option(min=1, max=60, help="Length of one measurement.")] = 4,
-    out: Annotated[Path, typer.Option(help="Where arc.json and arc.png go.")] = Path("docs"),
+    out: Annotated[Path, typer.Option(help="Where arc.json and arc.png go.")] = Path("notebooks"),
     readme: Annotated[Path, typer.Option(help="The file that shows the table.")] = Path("README.md"),
 ) -> None:
     """Measure all ten stages and write the course's table and picture. Needs wrk and two cores."""

@@ -25,7 +25,7 @@ def test_the_table() -> None:
 
 
 def test_only_the_marked_place_is_written(tmp_path: Path) -> None:
-    readme, file = tmp_path / "README.md", tmp_path / "docs/arc.json"
+    readme, file = tmp_path / "README.md", tmp_path / "notebooks/arc.json"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     write(STEPS, file, readme)
     assert readme.read_text() == f"before\n{BEGIN}\n{TABLE}\n{END}\nafter\n"
@@ -43,7 +43,7 @@ def test_a_readme_without_a_place_is_left_alone(tmp_path: Path) -> None:
 
 def test_what_is_published_is_one_measurement_of_all_stages() -> None:
     root = Path(__file__).parents[2]
-    steps = read(root / "docs/arc.json")
+    steps = read(root / "notebooks/arc.json")
     assert [step.stage for step in steps] == list(range(10))
     assert table(steps) in (root / "README.md").read_text()
     assert tuple(step.notices for step in steps) == NEW
