@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import csv
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 
 from rich.progress import Progress
@@ -63,7 +66,8 @@ def isolation() -> tuple[str, ...]:
 
 
 def grade(folder: Path, table: Path, feedback: Path, chosen: Settings, jobs: int) -> None:
-    """Check everything, and write ``table`` and a text for each learner into ``feedback``.
+    """Check everything, and write ``table`` and a text for each learner into ``feedback``, one learner after another:
+    whoever stops this keeps what is done.
 
     Raises:
         LabError: if there are no submissions, nothing was built, or the results cannot be written.
@@ -71,23 +75,36 @@ def grade(folder: Path, table: Path, feedback: Path, chosen: Settings, jobs: int
     learners = submissions(folder)
     if not isolation():
         print("This system gives no network namespaces: the checks can reach the network.")
-    with Progress(transient=True) as progress, ThreadPoolExecutor(jobs) as pool:
-        task = progress.add_task("Checking", total=len(learners) * len(EXERCISES))
-        marked: dict[str, list[Result]] = {learner.learner: [] for learner in learners}
-        pairs = [(learner, known) for learner in learners for known in EXERCISES]
-        for (learner, _), result in zip(pairs, pool.map(partial(one, chosen), pairs), strict=True):
-            marked[learner.learner].append(result)
-            progress.advance(task)
+    pairs = [(learner, known) for learner in learners for known in EXERCISES]
+    solved, began = 0, time.perf_counter()
     try:
-        write_table(table, marked)
         feedback.mkdir(parents=True, exist_ok=True)
-        for name, results in marked.items():
-            text = "\n\n".join("\n".join(lines(result, everything=True)) for result in results)
-            (feedback / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
+        with table.open("w", newline="", encoding="utf-8") as file, checking(chosen, pairs, jobs) as results:
+            writer = csv.writer(file)
+            writer.writerow(["learner", "solved", *(name for known in EXERCISES for name in _columns(known.lesson))])
+            for learner in learners:
+                own = list(islice(results, len(EXERCISES)))
+                solved += sum(result.state is State.SOLVED for result in own)
+                writer.writerow(_row(learner.learner, own))
+                file.flush()
+                text = "\n\n".join("\n".join(lines(result, everything=True)) for result in own)
+                (feedback / f"{learner.learner}.txt").write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise LabError(f"The results cannot be written ({error}).") from None
-    solved = sum(result.state is State.SOLVED for results in marked.values() for result in results)
-    print(f"{len(learners)} learners, {solved} of {len(learners) * len(EXERCISES)} solved. {table}, {feedback}/")
+    minutes = (time.perf_counter() - began) / 60
+    print(f"{len(learners)} learners, {solved} of {len(pairs)} solved, {minutes:.1f} min. {table}, {feedback}/")
+
+
+@contextmanager
+def checking(chosen: Settings, pairs: Sequence[tuple[Submission, Exercise]], jobs: int) -> Iterator[Iterator[Result]]:
+    """The results in the order of the pairs, as they come. What has not begun when the block ends is not begun."""
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        with Progress(transient=True) as progress:
+            results = pool.map(partial(one, chosen), pairs)
+            yield iter(progress.track(results, total=len(pairs), description="Checking"))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def one(chosen: Settings, pair: tuple[Submission, Exercise]) -> Result:
@@ -99,14 +116,10 @@ def one(chosen: Settings, pair: tuple[Submission, Exercise]) -> Result:
     return judge(known, file, chosen, prefix=isolation())
 
 
-def write_table(table: Path, marked: dict[str, list[Result]]) -> None:
-    """A row a learner: solved lessons, then for each lesson its state, its score and the first mistake."""
-    with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["learner", "solved", *(name for known in EXERCISES for name in _columns(known.lesson))])
-        for learner, results in marked.items():
-            solved = sum(result.state is State.SOLVED for result in results)
-            writer.writerow([_plain(learner), solved, *(_plain(cell) for cell in _cells(results))])
+def _row(learner: str, results: Sequence[Result]) -> list[str | int]:
+    """How many are solved, then for each lesson its state, its score and the first mistake."""
+    solved = sum(result.state is State.SOLVED for result in results)
+    return [_plain(learner), solved, *(_plain(cell) for cell in _cells(results))]
 
 
 def _columns(lesson: int) -> tuple[str, str, str]:

@@ -9,14 +9,12 @@ from datetime import date
 from itertools import chain
 
 import numpy as np
-import yaml  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from rich.console import Console
 
 from exercises.attempt import Answering, Attempt
-from exercises.checks import rules
 from exercises.checks.days import Days
-from exercises.checks.rules import Case
+from exercises.checks.lesson_09_rule import rule
 from exercises.result import Finding
 from labserver.incidents import incident
 from labserver.model.reference import MONTH
@@ -33,58 +31,6 @@ BEGINS = (32, 50, 75)
 """Days on which incidents begin."""
 SOON = 14
 """Days within which a feed that stands still is to be found."""
-
-CLIPPED = 'feature_clipped_total{{feature="{}"}}'
-WARN, NO_WARNING = 'predictions_total{decision="warn"}', 'predictions_total{decision="no_warning"}'
-USUAL = {WARN: "0+2x300", NO_WARNING: "0+18x300"}
-DELAY, HUMIDITY = CLIPPED.format("origin_delay"), CLIPPED.format("humidity")
-CASES = (
-    Case(
-        "One value in twenty beyond training is no alert, however many there have been.",
-        {**USUAL, DELAY: "0+1x300", HUMIDITY: "0+1x300"},
-        250,
-        (),
-        "20 predictions a minute, 1 value of origin_delay clipped, for four hours",
-        "A count grows with traffic and with time. Judge a share, or the alert fires on the first busy day for good.",
-        "count-not-share",
-    ),
-    Case(
-        "What was clipped in the morning is no alert in the afternoon.",
-        {**USUAL, DELAY: "0+10x120 1200x180", HUMIDITY: "0x300"},
-        280,
-        (),
-        "half of origin_delay clipped for two hours, and none in the two and a half hours since",
-        "A counter never falls: a share of totals remembers since the start. Look at its increase.",
-        "counter-not-increase",
-    ),
-    Case(
-        "Thirty predictions in half an hour are too few to judge.",
-        {WARN: "0+0x300", NO_WARNING: "0+1x300", DELAY: "0+1x300", HUMIDITY: "0x300"},
-        90,
-        (),
-        "1 prediction a minute, each with a clipped origin_delay",
-        "At night a single plane in a storm is a third of all values, and wakes somebody for nothing.",
-        "no-minimum-in-the-rule",
-    ),
-    Case(
-        "Four minutes of it are no alert yet.",
-        {**USUAL, DELAY: "0x60 20+20x240", HUMIDITY: "0x300"},
-        64,
-        (),
-        "all of origin_delay clipped since four minutes ago",
-        "What is over before somebody has found the laptop should not have called. `for` waits.",
-        "no-for",
-    ),
-    Case(
-        "A quarter of a feature's values beyond training is an alert, for this feature alone.",
-        {**USUAL, DELAY: "0+5x300", HUMIDITY: "0+1x300"},
-        80,
-        ("origin_delay",),
-        "20 predictions a minute; 5 values of origin_delay clipped, and 1 of humidity",
-        "Both sides of a division must have the same labels, or be told which to use: else it is empty for good.",
-        "never-fires",
-    ),
-)
 
 
 def check(attempt: Attempt) -> Iterator[Finding | str]:
@@ -236,62 +182,6 @@ def listed(alarms: Sequence[Alarm]) -> str:
     """For people, each kind once."""
     kinds = list(dict.fromkeys(f"{alarm.name} about {alarm.feature or 'predictions'}" for alarm in alarms))
     return ", ".join(kinds[:5]) + (f" and {len(kinds) - 5} more" if len(kinds) > 5 else "") or "nothing"
-
-
-ALERT = "FeatureClipped"
-
-
-def rule(attempt: Attempt) -> Iterator[Finding]:
-    """The file for Prometheus: its form, then what it does."""
-    text = attempt.named("RULE")
-    try:
-        [written] = [one for group in yaml.safe_load(text)["groups"] for one in group["rules"] if one["alert"] == ALERT]
-        severity = written.get("labels", {}).get("severity")
-        summary = written.get("annotations", {}).get("summary", "")
-        expression = written["expr"]
-    except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError) as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        yield Finding(
-            "RULE is a rules file with one alert.", False, received=said, expected=f"groups, rules, alert: {ALERT}"
-        )
-        return
-    passed = severity in ("page", "ticket") and "$labels.feature" in summary
-    yield Finding(
-        "The alert says how urgent it is, and of which feature.",
-        passed,
-        received=f"severity: {severity}; summary: {summary or 'none'}",
-        expected="severity: page or ticket; a summary with {{ $labels.feature }}",
-        why="Whoever is woken wants to know, before anything else: may it wait, and where to look.",
-        mistake="" if passed else "nobody-knows-which",
-    )
-    if not rules.installed():
-        yield formed(expression)
-        return
-    folder = attempt.settings.home
-    rules.write(folder, written)
-    fine, said = rules.promtool(folder, "check", "rules", rules.RULES)
-    yield Finding("promtool reads the rule.", fine, received=said[-300:], expected="no errors")
-    for case in CASES:
-        yield rules.tried(folder, ALERT, case)
-
-
-def formed(expression: str) -> Finding:
-    """What can be said of an expression without a Prometheus."""
-    wanted = {
-        "an increase or rate of feature_clipped_total": r"(increase|rate)\(feature_clipped_total\b[^)]*\[",
-        "an increase or rate of predictions_total": r"(increase|rate)\(predictions_total\b[^)]*\[",
-        "a share for each feature": r"by\s*\(feature\)[^/]*/",
-        "a minimum of 50 predictions": r">\s*50\b",
-        "a limit of a tenth": r">\s*(0?\.10*\b|10\s*/\s*100)",
-    }
-    absent = [what for what, pattern in wanted.items() if not re.search(pattern, expression)]
-    return Finding(
-        "The rule has what it needs (promtool, which could try it, is not installed).",
-        not absent,
-        received=" ".join(expression.split()),
-        expected="; ".join(absent or wanted),
-        why="`promtool test rules` tries a rule on made-up series before it can wake anyone. It comes with Prometheus.",
-    )
 
 
 def live(attempt: Attempt) -> Iterator[Finding]:

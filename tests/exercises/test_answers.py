@@ -42,7 +42,7 @@ def test_a_wrong_answer_is_caught_and_the_mistake_named(patch: Path, settings: S
     known = exercise(int(patch.parent.name))
     file = tmp_path / known.file
     file.write_bytes(known.solution.read_bytes())
-    subprocess.run(["patch", "--quiet", str(file), str(patch)], check=True)
+    subprocess.run(["git", "apply", "-p1", str(patch)], cwd=tmp_path, check=True)
     result = judge(known, file, settings)
     assert result.state is State.NOT_YET
     assert result.next is not None

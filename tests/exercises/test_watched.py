@@ -8,7 +8,8 @@ import pytest
 
 from exercises.checks.days import Days
 from exercises.checks.lesson_07 import in_a_flood
-from exercises.checks.lesson_09 import FIRST, formed, incidents, quiet
+from exercises.checks.lesson_09 import FIRST, incidents, quiet
+from exercises.checks.lesson_09_rule import formed
 from exercises.checks.rules import fired
 from labserver.capacity.load import Answers
 from labserver.features.catalogue import Catalogue
