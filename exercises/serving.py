@@ -33,8 +33,12 @@ def home_for(folder: Path) -> Path:
     if "catalogue" not in own_parts(folder):
         return home
     command = [sys.executable, "-m", "labserver.cli", "build", "--if-needed", "--parts", str(folder)]
-    subprocess.run(command, env=os.environ | {"LABSERVER_HOME": str(home / "own")}, check=True)
-    return home / "own"
+    own = home / "own"
+    subprocess.run(command, env=os.environ | {"LABSERVER_HOME": str(own)}, check=True)
+    shown = own / settings().progress.name  # checks write the progress into the course's home: the page shows that one
+    shown.unlink(missing_ok=True)
+    shown.symlink_to(settings().progress.resolve())
+    return own
 
 
 def serve(port: int) -> None:

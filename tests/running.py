@@ -72,16 +72,20 @@ def running(
     environment: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
     port: int | None = None,
+    program: Sequence[str] | None = None,
     **options: Any,
 ) -> Iterator[Running]:
-    """A service over a home made by :func:`own_home`; gone when the block ends. ``options`` are those of ``Popen``."""
+    """A service over a home made by :func:`own_home`; gone when the block ends. ``options`` are those of ``Popen``.
+
+    ``program`` starts it in place of ``labserver serve --lesson``; it is given ``--port``.
+    """
     port, log = port or free_port(), folder / f"stage-{lesson}.log"
     # A busy machine may take its time over a first request that imports scikit-learn: that is not what is tested.
     patient = {"LABSERVER_DRAIN_SECONDS": "0", "LABSERVER_REQUEST_TIMEOUT_SECONDS": "60"}
     settings = {"LABSERVER_HOME": str(folder), **patient, **(environment or {})}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command(port, lesson), *arguments],
+            [*([*program, "--port", str(port)] if program else command(port, lesson)), *arguments],
             env=os.environ | settings,
             stdout=output,
             stderr=output,
@@ -89,7 +93,7 @@ def running(
         )
     service = Running(f"http://127.0.0.1:{port}", process, log, folder)
     try:
-        for _ in range(600):
+        for _ in range(2400):
             assert process.poll() is None, log.read_text()
             try:
                 if service.get("/readyz").status_code == 200:

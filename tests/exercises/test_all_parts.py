@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,26 +10,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import FLIGHT, Running, running
+from running import FLIGHT, Running, own_home, running
 
+from exercises.course import RESULTS, Course
 from exercises.registry import EXERCISES, SOLUTIONS
+from exercises.result import Result, State
+from exercises.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home folder built with the catalogue of the solutions."""
-    home = tmp_path_factory.mktemp("own")
-    command = [sys.executable, "-m", "labserver.cli", "build", "--parts", str(SOLUTIONS)]
-    environment = os.environ | {"LABSERVER_HOME": str(home)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return home
-
-
-@pytest.fixture(scope="module")
-def service(own: Path) -> Iterator[Running]:
-    with running(own, environment={"LABSERVER_PARTS": str(SOLUTIONS)}) as started:
+def service(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """What ``lab serve`` makes of a folder in which everything is solved; it builds with the learner's catalogue."""
+    folder, work = own_home(home, tmp_path_factory.mktemp("home")), tmp_path_factory.mktemp("work")
+    solved = {}
+    for known in EXERCISES:
+        answer = known.solution.read_text(encoding="utf-8")
+        (work / known.file).write_text(answer, encoding="utf-8")
+        solved[known.file] = {"content": answer, "result": Result(known.lesson, State.SOLVED).to_json()}
+    (work / RESULTS).write_text(json.dumps(solved), encoding="utf-8")
+    Course(Workspace(work)).publish(folder / "progress.json")
+    serve = [sys.executable, "-m", "exercises.cli", "serve"]
+    with running(folder, environment={"LAB_WORK": str(work)}, program=serve) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def own(service: Running) -> Path:
+    """The home folder that was built with the learner's catalogue."""
+    return service.home / "own"
 
 
 def test_parts_of_all_lessons_are_in_force(service: Running) -> None:
@@ -37,7 +46,11 @@ def test_parts_of_all_lessons_are_in_force(service: Running) -> None:
     assert own == {
         *("catalogue", "completion", "ranges", "decision", "loader", "threads", "admission", "predictor", "drift"),
     }
-    assert len(EXERCISES) == 10
+
+
+def test_the_page_is_told_that_all_ten_are_the_learners(service: Running) -> None:
+    shown = service.get("/v1/monitor").json()["exercises"]
+    assert [(exercise["lesson"], exercise["whose"]) for exercise in shown] == [(n, "yours") for n in range(10)]
 
 
 def test_the_learners_features_are_in_the_catalogue_the_signature_and_the_vector(service: Running) -> None:
