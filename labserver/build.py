@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -77,6 +78,19 @@ class Steps:
         yield
         self.seconds[name] = round(time.perf_counter() - started, 2)
         self.report(f"{name} ({self.seconds[name]:.1f} s)")
+
+
+@contextmanager
+def one_at_a_time(home: Path, report: Report) -> Iterator[None]:
+    """Hold a home folder for one build; another one waits. The kernel lets go of it when the process ends."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "build.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("waiting: another build is at work in this folder")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def build(settings: Settings, catalogue: Catalogue, report: Report) -> Built:

@@ -38,16 +38,25 @@ def build(
 
     chosen = settings()
     catalogue = parts_of(chosen).catalogue(chosen)
-    if if_needed:
-        from labserver.freshness import is_current
+    from labserver.freshness import is_current
 
-        if is_current(chosen, catalogue):
-            console.print(f"The bundle at {chosen.bundle} is current.")
-            return
+    def current() -> bool:
+        return if_needed and is_current(chosen, catalogue)
+
+    def report(line: str) -> None:
+        console.print(f"  {line}")
+
+    if current():
+        console.print(f"The bundle at {chosen.bundle} is current.")
+        return
     with console.status("Building …"):
         from labserver.build import build as run
+        from labserver.build import one_at_a_time
 
-        built = run(chosen, catalogue, lambda line: console.print(f"  {line}"))
+        with one_at_a_time(chosen.home, report):
+            if current():  # the build that this one waited for has made it
+                return
+            built = run(chosen, catalogue, report)
     for name, scores in built.metrics.items():
         console.print(
             f"  {name.replace('_', ' '):>20}: AUC {scores['auc']:.3f}  log loss {scores['log_loss']:.3f}  "

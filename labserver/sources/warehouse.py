@@ -118,6 +118,8 @@ def build_warehouse(path: Path) -> None:
         with duckdb.connect(str(fresh)) as db:
             load_sources(db, raw_files(Path(folder)))
             check_contracts(db)
+        # A build that was killed leaves a log of changes to a file that is no more; DuckDB would refuse the new one.
+        path.with_name(path.name + ".wal").unlink(missing_ok=True)
         fresh.replace(path)
 
 
