@@ -40,10 +40,10 @@ class Running:
     home: Path
 
     def post(self, path: str, body: Any, **options: Any) -> requests.Response:
-        return requests.post(self.url + path, json=body, timeout=20, **options)
+        return requests.post(self.url + path, json=body, timeout=60, **options)
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(self.url + path, timeout=20)
+        return requests.get(self.url + path, timeout=60)
 
 
 def own_home(home: Path, folder: Path) -> Path:
