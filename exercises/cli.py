@@ -1,5 +1,5 @@
 """The command line of the course: ``lab start | check | watch | hint | progress | reset | update | solution | serve |
-doctor | grade``.
+doctor | grade | join | classroom``.
 
 Imports stand inside the commands: ``lab hint`` must not load what only ``lab start`` needs.
 """
@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from exercises.classroom.errors import ClassroomError
 from labserver.errors import LabError
 
 app = typer.Typer(help="Ten lessons in deploying models.", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -186,6 +187,56 @@ def grade(
     grade(submissions, csv, feedback or csv.with_name("feedback"), settings(), jobs)
 
 
+@app.command()
+def join(
+    code: Annotated[str | None, typer.Argument(help="The class's code.", show_default=False)] = None,
+    board: Annotated[str, typer.Option(help="The board's address.")] = "http://127.0.0.1:8800",
+    name: Annotated[str | None, typer.Option(help="A pseudonym; the board finds one if left out.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="The board's own certificate, a PEM file.")] = None,
+    leave: Annotated[bool, typer.Option("--leave", help="Post no more.")] = False,
+) -> None:
+    """Let your instructor see how your checks go. Without a code: say whether you have joined."""
+    from exercises.classroom import joined
+    from exercises.classroom.shown import left, promise, standing
+    from exercises.course import here
+
+    work = here().workspace.path
+    if leave:
+        print(left(joined.leave(work)))
+    elif code is None:
+        print("\n".join(standing(work)))
+    else:
+        print("\n".join(promise(joined.join(work, code, board, name, _text(certificate)))))
+
+
+@app.command()
+def classroom(
+    host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0 opens the board to the room.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen.")] = 8800,
+    file: Annotated[Path, typer.Option(help="The file of the class; made if missing.")] = Path("classroom.db"),
+    certificate: Annotated[Path | None, typer.Option(help="Speak TLS with this certificate, a PEM file.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The certificate's private key, a PEM file.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all results to this file, and serve nothing.")] = None,
+) -> None:
+    """For instructors: show how far each learner is who joins. Pseudonyms and results, never code."""
+    from exercises.classroom.serving import Where, serve
+    from exercises.classroom.table import write_csv
+    from exercises.registry import EXERCISES
+
+    if csv:
+        write_csv(file, csv)
+        print(f"Wrote {csv}.")
+    else:
+        serve(file, Where(host, port, certificate, key), [known.title for known in EXERCISES])
+
+
+def _text(file: Path | None) -> str:
+    try:
+        return file.read_text(encoding="ascii") if file else ""
+    except (OSError, ValueError):
+        raise LabError(f"{file} cannot be read as a PEM file.") from None
+
+
 def _agreed(question: str) -> bool:
     """Asks. Without a terminal there is nobody to ask."""
     if not sys.stdin.isatty():
@@ -197,7 +248,7 @@ def main() -> None:
     """Run a command. What a person can mend is one line and exit code 1."""
     try:
         app()
-    except LabError as error:
+    except (LabError, ClassroomError) as error:
         console.print(escape(f"error: {error}"), soft_wrap=True)
         sys.exit(1)
     except subprocess.CalledProcessError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exercises.classroom.posting import post_result
 from exercises.judging import judge
 from exercises.registry import EXERCISES, Exercise, exercise
 from exercises.result import Result, State
@@ -40,6 +41,7 @@ class Course:
             result = Result(known.lesson, State.NOT_ATTEMPTED, borrowed=result.borrowed)
         self._keep(known, result)
         self.publish(chosen.progress)
+        post_result(self.workspace.path, result)
         return result
 
     def borrowed(self, lesson: int) -> tuple[int, ...]:

@@ -1,0 +1,70 @@
+"""What may be sent to a board, and how much of it. Everything else is refused."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+LEARNERS = 1_000
+POSTS_EACH = 2_000
+POSTS = 500_000
+"""In all: about 100 MB."""
+POSTS_AT_ONCE = 50
+BODY = 64 * 1024
+"""Bytes of a request's body."""
+NAME_PATTERN = r"^\w[\w .'\-]{1,29}$"
+TITLE_LENGTH = 200
+"""Characters of the title of a check."""
+
+State = Literal["not attempted", "not yet", "solved"]
+
+
+def _named(name: str) -> str:
+    """One spelling of each name: composed letters, single spaces."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has characters that cannot be shown")
+    return text
+
+
+class Message(BaseModel):
+    """Exactly these fields, of exactly these types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Join(Message):
+    """A learner's wish to join. The learner makes the token, so that the same wish may be sent twice."""
+
+    code: Annotated[str, Field(max_length=40)]
+    token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN), AfterValidator(_named)] | None = None
+
+
+class Post(Message):
+    """The result of one check.
+
+    Attributes:
+        id: made by the learner's side; a post that comes again is counted once.
+        lesson: 0 to 9.
+        state: the result.
+        attempts: checks of the edited file since the learner joined, this one included.
+        failing: the title of the first check that failed; empty if none did.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    lesson: Annotated[int, Field(ge=0, le=9)]
+    state: State
+    attempts: Annotated[int, Field(ge=0, le=100_000)]
+    failing: Annotated[str, Field(max_length=TITLE_LENGTH), AfterValidator(_printable)] = ""
+
+
+class Posts(Message):
+    """The newest result, and those that a board which was away has not got yet. In the order of the checks."""
+
+    posts: Annotated[list[Post], Field(min_length=1, max_length=POSTS_AT_ONCE)]
