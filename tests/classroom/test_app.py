@@ -108,7 +108,13 @@ def test_a_late_post_does_not_undo_a_newer_one(running_board: Board) -> None:
     "spoilt",
     [
         *({"lesson": 10}, {"lesson": -1}, {"lesson": "3"}, {"state": "perhaps"}, {"attempts": -1}, {"attempts": 1e9}),
-        *({"failing": "x" * 201}, {"failing": "two\nlines"}, {"failing": "\u202egnp"}, {"id": "x"}, {"code": "print()"}),
+        *(
+            {"failing": "x" * 201},
+            {"failing": "two\nlines"},
+            {"failing": "\u202egnp"},
+            {"id": "x"},
+            {"code": "print()"},
+        ),
     ],
 )
 def test_what_a_post_may_not_be(running_board: Board, learner: str, spoilt: dict[str, Any]) -> None:
