@@ -127,7 +127,7 @@ def test_it_follows_the_class_and_takes_names_for_text(tmp_path: Path, browser: 
         expect(page.locator("#learners td.solved")).to_contain_text("✔ 2")
         assert page.locator("#results img").count() == 0
         assert errors == []
-        own.process.terminate()
+        own.process.kill()
         own.process.wait()
         expect(page.locator("#connection")).to_contain_text("does not answer")
         expect(page.locator("#learners tbody tr")).to_have_count(1)  # the last results stay
