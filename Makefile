@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' labserver/__init__.py
 IMAGE ?= localhost/labserver:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup build serve test check notebooks exercises arc bench faults image lock clean
+.PHONY: help lab setup build serve test check notebooks exercises arc bench faults site slides image lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,7 @@ check: setup  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy notebooks/kit.py
+	$(BIN)/mypy notebooks/kit.py notebooks/publishing
 
 exercises: setup  ## make exercises/ anew from solutions/
 	@$(BIN)/python -m exercises.generate
@@ -58,6 +58,12 @@ image: build  ## the finished service as a container image (needs podman or dock
 	BUILDAH_FORMAT=docker $(ENGINE) build --file $(CONTAINERFILE) --tag $(IMAGE) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git describe --always --abbrev=40 --dirty 2>/dev/null || echo unknown) \
 	    --build-context bundle=$$(realpath $${LABSERVER_HOME:-var}/bundle) $(IMAGE_FLAGS) .
+
+site: setup build  ## the course as static pages, slides included, in var/site; they need no internet
+	@PYTHONPATH=notebooks $(BIN)/python -m publishing.site
+
+slides: setup  ## each lesson as one HTML file with reveal.js inside, in var/site/slides
+	@PYTHONPATH=notebooks $(BIN)/python -m publishing.slides
 
 faults: setup build  ## break everything that can break, and print what was lost (a few minutes; needs wrk)
 	FAULTS=full $(BIN)/python -m pytest -p no:cacheprovider -q tests/faults

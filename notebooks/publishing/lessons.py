@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from exercises.registry import exercise
 
@@ -20,6 +22,8 @@ README = FOLDER.parent / "README.md"
 BEGIN, END = "<!-- lessons -->", "<!-- end of lessons -->"
 RECORD = "application/scrapbook.scrap.json+json"
 """The type of output that carries the record of a claim. See ``kit.claim``."""
+
+read: Callable[..., NotebookNode] = nbformat.read
 
 HEADLINES = {
     0: "flights the pasted copy answers differently",
@@ -100,7 +104,7 @@ def filled(text: str) -> str:
 
 
 def _read(path: Path) -> Lesson:
-    notebook, number = nbformat.read(path, as_version=4), int(path.name[:2])
+    notebook, number = read(path, as_version=4), int(path.name[:2])
     first = notebook.cells[0].source
     title = re.search(r"^# Lesson \d: (.+)$", first, re.MULTILINE)
     time = re.search(r"\*\*Time\*\*: (\d+) minutes of teaching", first)
