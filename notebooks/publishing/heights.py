@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 1280, 720
 """Of a slide, in pixels before it is scaled to the wall."""
 ROOM = HEIGHT - 60
 """Without the margins of ``deck.css``."""
-HEADING, WORDS, LETTERS, CODE, PICTURE, ROW = 66, 33, 100, 25, 420, 31
+HEADING, WORDS, LETTERS, CODE, PICTURE, ROW = 66, 34, 95, 25, 425, 33
 """Pixels of a heading, of a line of words, its letters; of a line of code, a picture, and a table's row."""
 
 

@@ -93,7 +93,8 @@ def _with_outputs(cells: list[NotebookNode], heading: str, title: str) -> Iterat
 
 def _without(cell: NotebookNode, **changes: object) -> NotebookNode:
     copied = deepcopy(cell)
-    copied.update(changes)
+    for name, value in changes.items():
+        copied[name] = value
     return copied
 
 
