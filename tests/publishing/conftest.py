@@ -1,0 +1,43 @@
+"""The site as it is published, built once; the slides of one lesson with it, since each lesson's take seconds."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from needed import needed
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "notebooks"))
+
+ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
+BUILD = """
+import sys
+from pathlib import Path
+from publishing.lessons import lessons
+from publishing.site import build
+build(Path(sys.argv[1]), decks=lessons()[2:3])
+"""
+
+
+@pytest.fixture(scope="session")
+def site(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In a process of its own: pdoc imports everything. Moved afterwards, so an address of its first place is dead."""
+    made = tmp_path_factory.mktemp("made") / "site"
+    environment = {"PYTHONPATH": str(ROOT / "notebooks"), "LABSERVER_HOME": str(home), "PATH": "/usr/bin:/bin"}
+    subprocess.run([sys.executable, "-c", BUILD, str(made)], cwd=ROOT, env=environment, check=True, timeout=300)
+    return Path(shutil.move(made, tmp_path_factory.mktemp("a folder with blanks") / "site"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = needed("chromium", "chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield started
+        started.close()
