@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import warnings
@@ -35,15 +36,16 @@ def python(folder: Path) -> None:
         docformat="google", template_directory=TEMPLATES / "reference", search=True
     )
     pdoc.render.env.globals["dark_code"] = dark_code(".pdoc-code")
+    shown = [
+        *(name for name in names if name not in ELSEWHERE),
+        *(f"!{name}" for name in ELSEWHERE),
+    ]
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of ELSEWHERE, and of types that are imported for type checkers only
-        pdoc.pdoc(
-            *(name for name in names if name not in ELSEWHERE),
-            *map("!{}".format, ELSEWHERE),
-            output_directory=folder,
-        )
+        # Of ELSEWHERE, and of types that are imported for type checkers only.
+        warnings.simplefilter("ignore")
+        pdoc.pdoc(*shown, output_directory=folder)
+    for page in folder.rglob("*.html"):
+        page.write_text(_without_dead_links(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def pages() -> dict[str, str]:
@@ -71,6 +73,14 @@ INDEX = """# Reference
 SETTINGS = "Everything is read from the environment when a process starts."
 
 PROGRAMS = {"labserver": labserver.cli.app, "lab": exercises.cli.app}
+
+
+def _without_dead_links(page: str) -> str:
+    """pdoc takes words of a docstring for members that a class inherits, and shows no such members."""
+    known = set(re.findall(r'\bid="([^"]+)"', page))
+    return re.sub(
+        r'<a href="#([^"]+)">(.*?)</a>', lambda link: link[0 if link[1] in known else 2], page
+    )
 
 
 def _module(file: Path) -> str:

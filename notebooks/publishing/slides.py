@@ -128,7 +128,9 @@ def deck(lesson: Lesson) -> str:
 def notes(lesson: int) -> str:
     """What the instructors' guide says under "Lesson N", in Markdown; empty without a guide."""
     text = GUIDE.read_text(encoding="utf-8") if GUIDE.exists() else ""
-    found = re.search(rf"^## Lesson {lesson}\b.*?$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^### Lesson {lesson}\b.*?$(.*?)(?=^#{{1,3}} |\Z)", text, re.MULTILINE | re.DOTALL
+    )
     return found[1].strip() if found else ""
 
 

@@ -31,6 +31,12 @@ CUT = """() => Reveal.getSlides().flatMap((slide, number) => {
   return faults.map((fault) => `${number}: ${fault}`);
 })"""
 
+LONG = """() => {
+  const long = (slide, at) => { Reveal.slide(at); const f = slide.querySelector(".fit"); return f.scrollHeight > f.clientHeight; };
+  Reveal.slide(Reveal.getSlides().findIndex(long));
+}"""
+NOTES = """() => Reveal.getSlides().map((slide) => slide.querySelector("aside.notes")?.textContent ?? "")"""
+
 
 @pytest.fixture
 def visit(browser: Browser, site: Path) -> Iterator[Open]:
@@ -118,12 +124,20 @@ def test_slides_move_and_hide_nothing(visit: Open, pictures: Path) -> None:
     page.keyboard.press("ArrowRight")
     assert page.locator("section.present h2").inner_text() == "The trap"
     assert page.evaluate(CUT) == []
-    both = "() => Reveal.getSlides().findIndex((s) => s.querySelector('.source') && s.querySelector('img'))"
-    page.evaluate(f"Reveal.slide(({both})())")
-    page.screenshot(path=pictures / "slide.png")
-    page.evaluate(
-        "Reveal.slide(Reveal.getSlides().findIndex((s) => { Reveal.slide(Reveal.getSlides().indexOf(s)); "
-        "const f = s.querySelector('.fit'); return f.scrollHeight > f.clientHeight; }))"
-    )
+    page.evaluate("Reveal.slide(Reveal.getSlides().findIndex((slide) => slide.querySelector('.result img, img')))")
+    page.screenshot(path=pictures / "slide-picture.png")
+    page.evaluate(LONG)
     page.keyboard.press("ArrowDown")
     page.wait_for_function("document.querySelector('section.present .fit').scrollTop > 0")
+
+
+def test_the_presenter_sees_notes_without_a_server(visit: Open, site: Path) -> None:
+    page = visit(f"slides/{LESSON}")
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    with page.context.expect_page() as opened:
+        page.keyboard.press("s")
+    speaker = opened.value
+    speaker.frame_locator("iframe").first.get_by_role("heading", name="Lesson 2: Source your data").wait_for()
+    if "Instructors" in (site / "index.html").read_text():
+        speaker.locator(".speaker-controls-notes .value:not(:empty)").wait_for()
+        assert all(not notes for notes in page.evaluate(NOTES)[1:])
