@@ -31,7 +31,12 @@ def python(folder: Path) -> None:
     """Write a page for each module of the service into ``folder``, with a search that needs no network."""
     for name in ELSEWHERE:
         sys.modules[name] = None  # type: ignore[assignment]  # an import of it fails
-    names = [_module(file) for file in sorted((ROOT / "labserver").rglob("*.py"))]
+    modules = sorted(
+        file
+        for file in (ROOT / "labserver").rglob("*.py")
+        if (file.parent / "__init__.py").exists()
+    )
+    names = [_module(file) for file in modules]
     pdoc.render.configure(
         docformat="google", template_directory=TEMPLATES / "reference", search=True
     )

@@ -32,7 +32,11 @@ CUT = """() => Reveal.getSlides().flatMap((slide, number) => {
 })"""
 
 LONG = """() => {
-  const long = (slide, at) => { Reveal.slide(at); const f = slide.querySelector(".fit"); return f.scrollHeight > f.clientHeight; };
+  const long = (slide, at) => {
+    Reveal.slide(at);
+    const frame = slide.querySelector(".fit");
+    return frame.scrollHeight > frame.clientHeight;
+  };
   Reveal.slide(Reveal.getSlides().findIndex(long));
 }"""
 NOTES = """() => Reveal.getSlides().map((slide) => slide.querySelector("aside.notes")?.textContent ?? "")"""
