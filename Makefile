@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' labserver/__init__.py
 IMAGE ?= localhost/labserver:$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup build serve test check notebooks exercises arc bench faults site slides image lock clean
+.PHONY: help lab setup build serve test check notebooks exercises arc bench faults site slides timetable memory image lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,12 @@ bench: setup build  ## stages against the floor: writes var/bench.json and var/b
 
 lock: setup  ## make requirements.txt, the serving lock and environment.yml anew from pyproject.toml
 	$(BIN)/python tests/generated.py --write
+
+timetable: setup  ## the tables of times in notebooks/INSTRUCTORS.md, from the minutes of notebooks and exercises
+	@cd notebooks && ../$(BIN)/python -m publishing.timetable --write
+
+memory: build  ## what a learner needs in memory, lesson by lesson (Linux, 10 to 30 minutes); prints a table
+	@cd notebooks && ../$(BIN)/python -m publishing.memory
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) var artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
