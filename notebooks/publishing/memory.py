@@ -1,9 +1,9 @@
 """What a learner's processes need in memory: ``python -m publishing.memory``, from the folder ``notebooks``.
 
 Each notebook is run, and then the check of its exercise, with the course's own solution in place. Meanwhile the
-proportional set size (PSS) of everything that they have started is added up, five times a second. ``make memory`` prints
-the table that stands in INSTRUCTORS.md. What runs in a container is nobody's child and would not be seen, so lesson 1 is measured without
-an engine, as on a hub.
+proportional set size (PSS) of everything that they have started is added up, five times a second. ``make memory``
+prints the table that stands in INSTRUCTORS.md. What runs in a container is nobody's child and would not be seen, so
+lesson 1 is measured without an engine, as on a hub.
 """
 
 from __future__ import annotations
