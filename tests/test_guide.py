@@ -1,9 +1,10 @@
-"""The guide for instructors says what is: its timetable, its lessons, the sections and mistakes it names, its commands."""
+"""What the guide for instructors says is so: its timetable, the sections and mistakes that it names, its commands."""
 
 from __future__ import annotations
 
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "notebooks"))
 
 import nbformat  # noqa: E402
-from exercises.cli import app  # noqa: E402
 from publishing import timetable  # noqa: E402
 from publishing.lessons import Lesson, lessons  # noqa: E402
+
+from exercises.cli import app  # noqa: E402
 
 GUIDE = (ROOT / "notebooks/INSTRUCTORS.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
@@ -45,7 +47,7 @@ def test_a_day_has_no_gap_no_overlap_and_an_end_in_time() -> None:
     slots = timetable.day(timetable.for_home())
     assert slots[0].begin == timetable.OPENS
     assert slots[-1].end <= timetable.CLOSES
-    assert all(before.end == after.begin for before, after in zip(slots, slots[1:], strict=False))
+    assert all(before.end == after.begin for before, after in pairwise(slots))
     assert all(slot.begin < slot.end for slot in slots)
     assert [slot.what for slot in slots].count("Lunch") == 1
     [lunch] = [slot for slot in slots if slot.what == "Lunch"]
