@@ -77,7 +77,6 @@ bench: setup build  ## stages against the floor: writes var/bench.json and var/b
 lock: setup  ## make requirements.txt, the serving lock and environment.yml anew from pyproject.toml
 	$(BIN)/python tests/generated.py --write
 
-.PHONY: timetable memory
 timetable: setup  ## the tables of times in notebooks/INSTRUCTORS.md, from the minutes of notebooks and exercises
 	@cd notebooks && ../$(BIN)/python -m publishing.timetable --write
 
