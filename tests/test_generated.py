@@ -14,6 +14,18 @@ def name(requirement: str) -> str:
     return re.split(r"[<>=!~\[ ;]", requirement)[0].lower().replace("_", "-")
 
 
+def wanted(*extras: str) -> set[str]:
+    """Names of what pyproject.toml asks for: the base dependencies, and those of these extras."""
+    groups = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in extras)]
+    return {name(requirement) for group in groups for requirement in group}
+
+
+def test_the_readme_says_why_each_dependency_is_there() -> None:
+    paragraph = (ROOT / "README.md").read_text().split("## Dependencies, and why")[1].split("\n## ")[0]
+    said = set(re.findall(r"[a-z0-9][a-z0-9-]*[a-z0-9]", paragraph.lower()))
+    assert wanted(*EXTRAS) - said == set()
+
+
 def test_environment_yml_is_generated() -> None:
     text = (ROOT / "environment.yml").read_text()
     assert text == environment()
@@ -24,9 +36,7 @@ def test_environment_yml_is_generated() -> None:
 def test_locks_pin_and_hash_every_dependency_and_name_no_index(lock: object, extras: tuple[str, ...]) -> None:
     text = lock.read_text()  # type: ignore[attr-defined]
     locked = {name(line) for line in text.splitlines() if re.match(r"[a-z0-9]", line)}
-    wanted = list(PROJECT["dependencies"])
-    wanted += [r for extra in extras for r in PROJECT["optional-dependencies"][extra]]
-    assert {name(requirement) for requirement in wanted} <= locked
+    assert wanted(*extras) <= locked
     assert text.count("--hash=sha256:") > len(locked)
     assert "://" not in text
     if not extras:
