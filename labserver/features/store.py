@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -64,6 +65,8 @@ class OnlineStore:
         self._file = _identity(path)
         self._db: sqlite3.Connection | None = connect(path, catalogue)
         self._db.execute(f"PRAGMA busy_timeout = {self.WAIT_SECONDS * 1000:.0f}")
+        # One query at a time: since Python 3.12, threads that run one text at once may bind values over each other's.
+        self._one = threading.Lock()
         self._problem = ""
         self._look_at = 0.0
         self._stored = catalogue.stored
@@ -122,7 +125,9 @@ class OnlineStore:
         if db is None:
             raise StoreUnavailable(self._problem)
         try:
-            if rows := db.execute(query, values).fetchall():
+            with self._one:
+                rows = db.execute(query, values).fetchall()
+            if rows:
                 return rows
             raise sqlite3.DatabaseError("its clock is gone")
         except sqlite3.Error as error:
