@@ -66,7 +66,14 @@ def examine() -> Iterator[Symptom]:
 
 
 def packages() -> Symptom:
-    """Whether the versions of the lock are installed."""
+    """Whether the versions of the lock are installed. Conda takes the newest: there, whether everything is."""
+    if (Path(sys.prefix) / "conda-meta").is_dir():
+        asked = importlib.metadata.requires("labserver") or []
+        missing = sorted({one for line in asked if _installed(one := re.split(r"[^\w.-]", line)[0]) is None})
+        found = (
+            f"not installed: {', '.join(missing[:5])}" if missing else f"all {len(asked)} installed, by conda and pip"
+        )
+        return Symptom("packages", not missing, found, "conda env update --file environment.yml")
     lock = COURSE.parent / "requirements.txt"
     if not lock.exists():
         return Symptom("packages", True, "installed without the lock")

@@ -59,8 +59,9 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 
 def run(*command: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    """With nothing of this process's environment that could lend a package."""
+    """With nothing of this process's environment that could lend a package. Byte code is kept for the next run."""
     lending = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PATH", "UV_PROJECT_ENVIRONMENT"}
+    lending |= {"PYTHONDONTWRITEBYTECODE"}
     kept = {name: value for name, value in os.environ.items() if name not in lending}
     return subprocess.run(
         [str(word) for word in command],
@@ -112,3 +113,15 @@ def test_the_notebooks_find_every_package_in_a_clean_environment(clean: Path) ->
         assert Path(file).is_relative_to(home), file
     lent = run(clean / "bin/python", "-c", f"import sys; sys.exit({str(ROOT / '.venv')!r} in ' '.join(sys.path))")
     assert lent.returncode == 0
+
+
+@pytest.mark.ci
+def test_the_doctor_gives_conda_users_the_command_of_conda(clean: Path) -> None:
+    """conda leaves its mark in ``conda-meta``. The lock is not what it installs, so other versions are well."""
+    (clean / "conda-meta").mkdir(exist_ok=True)
+    assert re.search(r"✔ packages +all \d+ installed", run(clean / "bin/lab", "doctor").stdout)
+    removed = run(UV, "pip", "uninstall", "--quiet", "--python", clean / "bin/python", "papermill")
+    assert removed.returncode == 0, removed.stderr
+    said = run(clean / "bin/lab", "doctor").stdout
+    assert re.search(r"✘ packages +not installed: papermill\s+conda env update --file environment.yml", said)
+    assert "make setup" not in said
