@@ -28,11 +28,12 @@ Lesson = Annotated[int, typer.Argument(min=0, max=9, help="The lesson's number."
 @app.command()
 def start(
     jupyter: Annotated[bool, typer.Option(help="Start JupyterLab beside the service.")] = True,
+    browser: Annotated[bool, typer.Option(help="Open a browser, if this terminal has a display.")] = True,
 ) -> None:
     """Build if needed, start the finished service and JupyterLab, and print both addresses."""
     from exercises import start
 
-    start.start(jupyter)
+    start.start(jupyter, browser)
 
 
 @app.command()
@@ -152,11 +153,14 @@ def solution(lesson: Lesson, yes: Annotated[bool, typer.Option("--yes", help="Do
 
 
 @app.command()
-def serve(port: Annotated[int, typer.Option(min=1, max=65_535, help="Where to listen.")] = 8000) -> None:
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where to listen.")] = 8000,
+    unix_socket: Annotated[Path | None, typer.Option(help="Listen on a Unix socket of yours instead.")] = None,
+) -> None:
     """Run the finished service on your solved parts; the course lends the others."""
     from exercises.serving import serve
 
-    serve(port)
+    serve(port, unix_socket)
 
 
 @app.command()

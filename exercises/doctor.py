@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exercises.registry import COURSE
-from labserver.capacity.process import free_port
+from labserver.capacity.process import free_port, is_free
 from labserver.freshness import is_current
 from labserver.settings import settings
 
@@ -98,8 +98,6 @@ def ports(wanted: int) -> Symptom:
         return Symptom(
             "ports", False, f"loopback gives none ({error})", "look whether a firewall or sandbox forbids it"
         )
-    from exercises.start import is_free
-
     taken = "" if is_free(wanted) else f"; {wanted} is taken, another one will be used"
     return Symptom("ports", True, f"loopback gives them{taken}")
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from exercises.course import Course, here
+from labserver.freshness import is_current
 from labserver.settings import settings
 from labserver.stages import own_parts
 
@@ -41,10 +42,17 @@ def home_for(folder: Path) -> Path:
     return own
 
 
-def serve(port: int) -> None:
-    """Become ``labserver serve`` with the learner's parts."""
+def serve(port: int, unix_socket: Path | None = None) -> None:
+    """Become ``labserver serve`` with the learner's parts, on a port or a Unix socket. Builds first if needed.
+
+    Raises:
+        subprocess.CalledProcessError: if a build fails; it has said why.
+    """
+    if not is_current(settings()):
+        subprocess.run([sys.executable, "-m", "labserver.cli", "build"], check=True)
     folder = settings().home / "parts"
-    command = [sys.executable, "-m", "labserver.cli", "serve", "--port", str(port)]
+    place = ["--unix-socket", str(unix_socket)] if unix_socket else ["--port", str(port)]
+    command = [sys.executable, "-m", "labserver.cli", "serve", *place]
     if lessons := own_folder(here(), folder):
         print(
             f"Your parts of lesson {', '.join(map(str, lessons))} are in force; the course lends the others.",

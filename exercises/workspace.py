@@ -167,10 +167,10 @@ def _hash(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+def write_whole(file: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file whole or not at all. Until it is whole, only its user can read it."""
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".new-")
     with os.fdopen(handle, "wb") as stream:
         stream.write(content)
-    Path(temporary).chmod(0o644)
+    Path(temporary).chmod(mode)
     Path(temporary).replace(file)

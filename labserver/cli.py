@@ -70,6 +70,9 @@ def serve(
     lesson: Annotated[int | None, typer.Option(min=0, max=FINISHED, help="The stage to run.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    unix_socket: Annotated[
+        Path | None, typer.Option(help="Listen on a Unix socket instead, for this user only.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes; they share one page of metrics.")] = 1,
     parts: Annotated[Path | None, typer.Option(help="Your own parts: a Python file, or a folder of them.")] = None,
     fresh_store: Annotated[bool, typer.Option(help="Start with the bundle's snapshot of the online store.")] = False,
@@ -78,7 +81,7 @@ def serve(
     for name, value in (("LESSON", lesson), ("HOST", host), ("PORT", port), ("PARTS", parts)):
         if value is not None:
             os.environ[f"LABSERVER_{name}"] = str(value)
-    from labserver.api.server import check_host, uvicorn_command
+    from labserver.api.server import check_host, reserve, uvicorn_command
     from labserver.monitor.workers import share_metrics
 
     chosen = settings()
@@ -89,7 +92,9 @@ def serve(
 
         copy_snapshot(load_bundle(chosen.bundle).snapshot, chosen.online_store)
     share_metrics(chosen.shared_metrics, workers)
-    command = uvicorn_command(chosen, workers)
+    if unix_socket is not None:
+        reserve(unix_socket, workers)
+    command = uvicorn_command(chosen, workers, unix_socket)
     # The server takes this process over, so that a signal to it is a signal to the server.
     os.execv(command[0], command)  # noqa: S606
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 import weakref
@@ -14,9 +15,11 @@ from typing import Any
 
 import requests
 
+from exercises import announcement
 from labserver.capacity import process
 from labserver.errors import LabError
-from labserver.settings import Settings
+from labserver.freshness import is_current
+from labserver.settings import FINISHED, Settings
 from labserver.sources.warehouse import open_warehouse
 
 FOLDER = Path(__file__).resolve().parent
@@ -55,15 +58,23 @@ class Live:
 
 
 def service() -> Live:
-    """The finished service: the one at LABSERVER_URL, or the one that `make lab` starts.
+    """The finished service: the one at LABSERVER_URL, else the one of `lab start`, else the one on port 8000.
+
+    On a hub, where nobody runs `lab start`, it is one of this kernel's own.
 
     Raises:
         CannotStart: if none answers there; says how to start it.
     """
-    live = Live(os.environ.get("LABSERVER_URL", "http://127.0.0.1:8000").rstrip("/"))
+    given = os.environ.get("LABSERVER_URL")
+    announced = None if given else announcement.find(HOME)
+    live = Live(
+        (given or (announced.service if announced else "http://127.0.0.1:8000")).rstrip("/")
+    )
     try:
         live.get("/v1/model").json()["bundle_hash"]
     except (requests.RequestException, ValueError, KeyError):
+        if not given and "JUPYTERHUB_SERVICE_PREFIX" in os.environ:
+            return _finished()
         raise CannotStart(
             f"No lab service answers at {live.url}. Start it in a terminal with `make serve`, then run this cell again."
         ) from None
@@ -166,6 +177,16 @@ def app(target: str, **environment: str) -> Started:
         **environment,
     }  # threads that wait for one another wait busily
     return _start(target, command, environment, "/openapi.json")
+
+
+def _finished() -> Started:
+    """The finished service, built if need be."""
+    if not is_current(Settings(home=HOME)):
+        command = [sys.executable, "-m", "labserver.cli", "build"]
+        built = subprocess.run(command, capture_output=True, text=True, check=False)
+        if built.returncode:
+            raise CannotStart(f"`labserver build` failed: {built.stderr.strip()[-400:]}")
+    return stage(FINISHED)
 
 
 def flights(day: str, number: int) -> list[dict[str, Any]]:

@@ -68,6 +68,8 @@ def create_app(settings: Settings, parts: Parts, own: Sequence[str] = ()) -> Fas
         title="Flight delays",
         version=__version__,
         description="Will this flight leave New York and arrive more than 15 minutes late?",
+        # Relative to where openapi.json is: true at every address and behind every proxy's prefix.
+        servers=[{"url": "./"}],
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

@@ -6,9 +6,12 @@ The application is imported by ``create``: who only wants the command line (``la
 from __future__ import annotations
 
 import ipaddress
+import os
 import resource
+import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labserver.errors import LabError
@@ -62,11 +65,35 @@ def check_host(chosen: Settings) -> None:
         )
 
 
-def uvicorn_command(chosen: Settings, workers: int) -> list[str]:
-    """The command line behind ``labserver serve``."""
+def reserve(unix_socket: Path, workers: int) -> None:
+    """Make a Unix socket that only this user can open. The server takes its place and keeps its mode.
+
+    Without it uvicorn would open its own to every user of the machine. From here on, what this process and the server
+    write is for this user only.
+
+    Raises:
+        LabError: if a server answers there already, the path is not usable, or there are several workers.
+    """
+    if workers > 1:
+        raise LabError("A Unix socket is for one worker. Leave out --workers, or listen on a port.")
+    os.umask(0o077)
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            if unix_socket.is_socket():
+                if probe.connect_ex(str(unix_socket)) == 0:
+                    raise LabError(f"{unix_socket} is in use: a server answers there.")
+                unix_socket.unlink()
+            probe.bind(str(unix_socket))
+        unix_socket.chmod(0o600)
+    except OSError as error:
+        raise LabError(f"{unix_socket} cannot be a socket ({error.strerror or error}).") from None
+
+
+def uvicorn_command(chosen: Settings, workers: int, unix_socket: Path | None = None) -> list[str]:
+    """The command line behind ``labserver serve``. See :func:`reserve` for a Unix socket."""
+    place = {"--uds": unix_socket} if unix_socket else {"--host": chosen.host, "--port": chosen.port}
     options = {
-        "--host": chosen.host,
-        "--port": chosen.port,
+        **place,
         "--workers": workers,
         "--loop": "uvloop",
         "--http": "labserver.api.connections:Connection",

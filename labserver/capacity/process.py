@@ -183,6 +183,12 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def free_port() -> int:
     """A port of loopback that was free a moment ago."""
     # By port, not by an inherited socket: uvicorn takes such a one for a Unix socket and leaves Nagle's algorithm on,
