@@ -8,25 +8,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from needed import needed
-from playwright.sync_api import Browser, sync_playwright
+from chromium import chromium
+from playwright.sync_api import Browser
 from running import Running, own_home, running
 from visits import Begin, visiting
-
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Not for the session: Playwright keeps an event loop running in this thread, where later tests want their own."""
-    chromium = needed("chromium", "chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
