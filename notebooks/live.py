@@ -26,6 +26,9 @@ FOLDER = Path(__file__).resolve().parent
 HOME = FOLDER.parent / os.environ.get("LABSERVER_HOME", "var")
 """Everything that `labserver build` made. Notebooks read it and never write into it."""
 
+USUAL = "http://127.0.0.1:8000"
+"""Where `make serve` listens."""
+
 for variable in [name for name in os.environ if name.startswith("LABSERVER_")]:
     if variable not in {"LABSERVER_URL", "LABSERVER_API_KEY"}:
         del os.environ[variable]  # a stage is what its notebook says, whatever the shell says
@@ -68,7 +71,7 @@ def service() -> Live:
     given = os.environ.get("LABSERVER_URL")
     announced = None if given else announcement.find(HOME)
     live = Live(
-        (given or (announced.service if announced else "http://127.0.0.1:8000")).rstrip("/")
+        (given or (announced.service if announced else USUAL)).rstrip("/")
     )
     try:
         live.get("/v1/model").json()["bundle_hash"]

@@ -2,74 +2,138 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
+import requests
 from conftest import configure
 from playwright.sync_api import FrameLocator, Page, expect
 from running import free_port
 from started import Started, environment, started
 
-from labserver.capacity.process import Server
-from labserver.capacity.process import started as process
+from exercises.copies import SHIPPED
+from exercises.jupyterlab import jupyter_command
+from exercises.registry import COURSE
+from labserver.capacity import process
+from labserver.model.bundle import load_bundle
 
-NOTEBOOK = "work/notebooks/00_separate_model_and_features.ipynb"
 RUN_ALL = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
-CELLS = """() => {
-    const panel = window.jupyterapp.shell.currentWidget;
-    return { dirty: panel.context.model.dirty, path: panel.context.path, cells: panel.context.model.toJSON().cells };
+CELLS = "() => window.jupyterapp.shell.currentWidget.context.model.toJSON().cells"
+READY = """async () => {
+    const panel = window.jupyterapp?.shell.currentWidget;
+    if (!panel?.context?.isReady) return false;
+    await panel.sessionContext.ready;
+    return Boolean(panel.sessionContext.session?.kernel);
 }"""
 
 
 @pytest.fixture(scope="module")
 def lab(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """``lab start``; killed at the end, which must end JupyterLab, its kernel, and the stages that the kernel started."""
+    """``lab start``, killed at the end: JupyterLab, its kernel, and the stages that the kernel started end with it."""
     folder = tmp_path_factory.mktemp("lab")
-    learner = environment(home, folder, LAB_WORK=str(folder / "course" / "work"))
     configure(folder / "config")
-    with started(learner) as lab:
+    with started(environment(home, folder)) as lab:
         yield lab
-        assert len(lab.processes()) >= 4
+        assert len(lab.processes()) >= 3
         lab.end(signal.SIGKILL)
 
 
-def opened(page: Page, address: str) -> None:
-    page.goto(address)
-    page.wait_for_function("() => window.jupyterapp && window.jupyterapp.shell.currentWidget?.context?.isReady")
-
-
 def test_notebook_0_runs_from_top_to_bottom(lab: Started, page: Page, pictures: Path) -> None:
-    opened(page, lab.jupyter)
+    page.goto(lab.jupyter)
+    page.wait_for_function(READY)
     assert lab.token not in page.title()
-    page.wait_for_timeout(1_000)
-    expect(page.locator(".jp-toast, .Toastify__toast")).to_have_count(0)  # no question about news
-    page.screenshot(path=pictures / "jupyterlab-first.png")
     expect(page.locator(".jp-DirListing-content")).to_contain_text("09_monitor")  # the notebook's own folder
+    page.screenshot(path=pictures / "jupyterlab-first.png")
     page.evaluate(RUN_ALL)
-    page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.every(cell => !cell.promptNode"
-        " || cell.model.type !== 'code' || cell.model.executionCount !== null)", timeout=150_000)
+    code = [cell for cell in page.evaluate(CELLS) if cell["cell_type"] == "code"]
     page.screenshot(path=pictures / "jupyterlab-run.png")
-    seen = page.evaluate(CELLS)
-    code = [cell for cell in seen["cells"] if cell["cell_type"] == "code"]
-    assert len(code) > 20
-    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     assert [output for cell in code for output in cell["outputs"] if output["output_type"] == "error"] == []
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    assert len(code) > 20
+    expect(page.get_by_text("Would you like to get notified")).to_have_count(0)  # the shipped defaults are in force
 
 
-def tile(page: Page) -> FrameLocator:
-    """The service's page, opened by its tile."""
+def open_tile(page: Page) -> FrameLocator:
+    """The service's page in a tab of JupyterLab, once it is live."""
     page.evaluate("() => window.jupyterapp.commands.execute('launcher:create')")
     card = page.locator(".jp-LauncherCard", has_text="Lab service")
-    expect(card.locator("img, svg").first).to_be_visible()
+    expect(card.locator("img")).to_be_visible()
     card.click()
     frame = page.frame_locator("iframe")
     expect(frame.locator("#connection")).to_have_attribute("data-state", "live", timeout=90_000)
+    expect(frame.locator("#stage")).to_contain_text("Stage 9 of 9")
+    frame.get_by_role("button", name="Predict").click()
+    expect(frame.locator("#answer-status")).to_contain_text("likely to arrive")
     return frame
+
+
+def test_the_tile_shows_the_running_service(lab: Started, page: Page, pictures: Path) -> None:
+    page.goto(lab.jupyter)
+    page.wait_for_function(READY)
+    before = requests.get(f"{lab.service}/v1/monitor", timeout=20).json()["predictions"]["total"]
+    open_tile(page)
+    page.screenshot(path=pictures / "jupyterlab-tile.png")
+    after = requests.get(f"{lab.service}/v1/monitor", timeout=20).json()["predictions"]["total"]
+    assert after == before + 1
+
+
+@pytest.fixture
+def hub(home: Path, tmp_path: Path) -> Iterator[str]:
+    """JupyterLab as a hub starts it: under a user's prefix, no ``lab start`` anywhere. Gives the address of its lab."""
+    learner = environment(home, tmp_path) | {"JUPYTER_TOKEN": "sesame", "JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}
+    configure(tmp_path / "config")
+    port = free_port()
+    command = [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--port", str(port)]
+    command += ["--ServerApp.base_url=/user/ada/", f"--ServerApp.root_dir={tmp_path}"]
+    with process.started(command, port, tmp_path, environment=learner) as server:
+        server.await_ready("/user/ada/api")
+        yield f"{server.url}/user/ada/"
+
+
+def test_on_a_hub_the_tile_starts_a_service_that_only_its_user_reaches(hub: str, page: Page, pictures: Path) -> None:
+    requested: list[str] = []
+    page.goto(f"{hub}lab?token=sesame")
+    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget")
+    page.on("request", lambda request: requested.append(request.url))
+    frame = open_tile(page)
+    page.screenshot(path=pictures / "jupyterlab-hub.png")
+    links = frame.locator("a").evaluate_all("links => links.map(link => link.href)")
+    assert links
+    assert all(address.startswith(f"{hub}lab-service/") for address in links)
+    assert all(address.startswith((hub, "data:", "blob:")) for address in requested)
+
+    page.goto(f"{hub}lab-service/docs")
+    page.locator("#operations-health-readyz_readyz_get, .opblock", has_text="/readyz").first.click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".request-url pre")).to_have_text(f"{hub}lab-service/readyz")
+    expect(page.locator(".live-responses-table .response-col_status")).to_contain_text("200")
+    page.screenshot(path=pictures / "jupyterlab-docs.png")
+
+
+def test_on_a_hub_a_kernel_starts_a_service_of_its_own(home: Path, tmp_path: Path) -> None:
+    learner = environment(home, tmp_path) | {"PYTHONPATH": str(SHIPPED)}
+    code = f"""import live; live.USUAL = "http://127.0.0.1:{free_port()}"; ask = live.service().get
+print(ask("/readyz").json()["status"], ask("/v1/model").json()["bundle_hash"])"""
+    kernel = [sys.executable, "-c", code]
+    alone = subprocess.run(kernel, env=learner, capture_output=True, text=True, check=False)
+    assert alone.returncode == 1
+    assert "No lab service answers" in alone.stderr
+    learner |= {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}
+    done = subprocess.run(kernel, env=learner, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ready", load_bundle(home / "bundle").manifest["bundle_hash"]]
+
+
+def test_jupyterlab_shows_the_whole_course_if_the_work_is_in_it(tmp_path: Path) -> None:
+    notebook = "notebooks/00_separate_model_and_features.ipynb"
+    inside, path = jupyter_command(1, COURSE.parent / "work", False)
+    assert path == f"/lab/tree/work/{notebook}"
+    assert f"--ServerApp.root_dir={COURSE.parent}" in inside
+    outside, path = jupyter_command(1, tmp_path, True)
+    assert path == f"/lab/tree/{notebook}"
+    assert f"--ServerApp.root_dir={tmp_path}" in outside
+    assert "--no-browser" not in outside
