@@ -21,14 +21,16 @@ from exercises.registry import COURSE
 from labserver.capacity import process
 from labserver.model.bundle import load_bundle
 
-RUN_ALL = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
-CELLS = "() => window.jupyterapp.shell.currentWidget.context.model.toJSON().cells"
-READY = """async () => {
-    const panel = window.jupyterapp?.shell.currentWidget;
-    if (!panel?.context?.isReady) return false;
-    await panel.sessionContext.ready;
-    return Boolean(panel.sessionContext.session?.kernel);
+RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+DONE = """() => {
+    const cells = window.jupyterapp.shell.currentWidget.context.model.toJSON().cells;
+    const panel = window.jupyterapp.shell.currentWidget;
+    const code = cells.filter(cell => cell.cell_type === "code");
+    const failed = code.some(cell => cell.outputs.some(output => output.output_type === "error"));
+    return failed || (code.at(-1).execution_count === code.length && code.every(cell => cell.execution_count)
+        && panel.sessionContext.session.kernel.status === "idle");
 }"""
+CELLS = "() => window.jupyterapp.shell.currentWidget.context.model.toJSON().cells"
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +44,19 @@ def lab(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starte
         lab.end(signal.SIGKILL)
 
 
-def test_notebook_0_runs_from_top_to_bottom(lab: Started, page: Page, pictures: Path) -> None:
+def open_notebook(page: Page, lab: Started) -> None:
     page.goto(lab.jupyter)
-    page.wait_for_function(READY)
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+    expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
+
+
+def test_notebook_0_runs_from_top_to_bottom(lab: Started, page: Page, pictures: Path) -> None:
+    open_notebook(page, lab)
     assert lab.token not in page.title()
     expect(page.locator(".jp-DirListing-content")).to_contain_text("09_monitor")  # the notebook's own folder
     page.screenshot(path=pictures / "jupyterlab-first.png")
     page.evaluate(RUN_ALL)
+    page.wait_for_function(DONE, timeout=150_000)
     code = [cell for cell in page.evaluate(CELLS) if cell["cell_type"] == "code"]
     page.screenshot(path=pictures / "jupyterlab-run.png")
     assert [output for cell in code for output in cell["outputs"] if output["output_type"] == "error"] == []
@@ -60,8 +68,7 @@ def test_notebook_0_runs_from_top_to_bottom(lab: Started, page: Page, pictures: 
 def open_tile(page: Page) -> FrameLocator:
     """The service's page in a tab of JupyterLab, once it is live."""
     page.evaluate("() => window.jupyterapp.commands.execute('launcher:create')")
-    card = page.locator(".jp-LauncherCard", has_text="Lab service")
-    expect(card.locator("img")).to_be_visible()
+    card = page.locator(".jp-LauncherCard", has_text="Lab service").locator("visible=true").last
     card.click()
     frame = page.frame_locator("iframe")
     expect(frame.locator("#connection")).to_have_attribute("data-state", "live", timeout=90_000)
@@ -72,8 +79,7 @@ def open_tile(page: Page) -> FrameLocator:
 
 
 def test_the_tile_shows_the_running_service(lab: Started, page: Page, pictures: Path) -> None:
-    page.goto(lab.jupyter)
-    page.wait_for_function(READY)
+    open_notebook(page, lab)
     before = requests.get(f"{lab.service}/v1/monitor", timeout=20).json()["predictions"]["total"]
     open_tile(page)
     page.screenshot(path=pictures / "jupyterlab-tile.png")
