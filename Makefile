@@ -26,10 +26,13 @@ setup: $(STAMP)  ## make .venv with everything the course needs
 # Byte-compiled at install: where PYTHONDONTWRITEBYTECODE is set, scikit-learn otherwise takes seconds to import in every process.
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make lab PYTHON=python3.12")'
+	@echo "1/3 A Python environment in $(VENV): some 15 s."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode --requirement requirements.txt
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@echo "2/3 The packages, downloaded once and byte-compiled: one minute, more on a slow line or machine."
+	@$(UV) pip install --python $(BIN)/python --require-hashes --compile-bytecode --requirement requirements.txt
+	@echo "3/3 The course itself: some seconds."
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 build: setup  ## sources -> features -> model -> bundle, if the bundle is missing or older than the code
