@@ -70,9 +70,7 @@ def service() -> Live:
     """
     given = os.environ.get("LABSERVER_URL")
     announced = None if given else announcement.find(HOME)
-    live = Live(
-        (given or (announced.service if announced else USUAL)).rstrip("/")
-    )
+    live = Live((given or (announced.service if announced else USUAL)).rstrip("/"))
     try:
         live.get("/v1/model").json()["bundle_hash"]
     except (requests.RequestException, ValueError, KeyError):
