@@ -109,3 +109,10 @@ def started(environment: Mapping[str, str], *arguments: str, ready: bool = True,
         if process.poll() is None:
             process.kill()  # its processes have asked the kernel to be ended with it
             process.wait()
+
+
+def expose_application(learner: Mapping[str, str]) -> None:
+    """Make JupyterLab show its application as ``window.jupyterapp``: a test in a browser runs its commands."""
+    folder = Path(learner["JUPYTER_CONFIG_DIR"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": {"expose_app_in_browser": True}}))

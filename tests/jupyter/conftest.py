@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,6 @@ from pathlib import Path
 import pytest
 from chromium import chromium
 from playwright.sync_api import Browser, Page
-
-APPLICATION = {"LabApp": {"expose_app_in_browser": True}}
-"""Makes ``window.jupyterapp`` of JupyterLab, so that a test can run its commands."""
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +32,3 @@ def pictures(tmp_path: Path) -> Path:
     folder = Path(os.environ.get("LABSERVER_SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def configure(folder: Path) -> None:
-    """Settings for tests alone, beside the defaults that the course ships."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "jupyter_lab_config.json").write_text(json.dumps(APPLICATION))

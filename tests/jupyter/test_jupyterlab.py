@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import configure
 from playwright.sync_api import FrameLocator, Page, expect
 from running import free_port
-from started import Started, environment, started
+from started import Started, environment, expose_application, started
 
 from exercises.copies import SHIPPED
 from exercises.jupyterlab import jupyter_command
@@ -36,9 +35,9 @@ CELLS = "() => window.jupyterapp.shell.currentWidget.context.model.toJSON().cell
 @pytest.fixture(scope="module")
 def lab(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     """``lab start``, killed at the end: JupyterLab, its kernel, and the stages that the kernel started end with it."""
-    folder = tmp_path_factory.mktemp("lab")
-    configure(folder / "config")
-    with started(environment(home, folder)) as lab:
+    learner = environment(home, tmp_path_factory.mktemp("lab"))
+    expose_application(learner)
+    with started(learner) as lab:
         yield lab
         assert len(lab.processes()) >= 3
         lab.end(signal.SIGKILL)
@@ -91,7 +90,7 @@ def test_the_tile_shows_the_running_service(lab: Started, page: Page, pictures: 
 def hub(home: Path, tmp_path: Path) -> Iterator[str]:
     """JupyterLab as a hub starts it: under a user's prefix, no ``lab start`` anywhere. Gives the address of its lab."""
     learner = environment(home, tmp_path) | {"JUPYTER_TOKEN": "sesame", "JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}
-    configure(tmp_path / "config")
+    expose_application(learner)
     port = free_port()
     command = [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--port", str(port)]
     command += ["--ServerApp.base_url=/user/ada/", f"--ServerApp.root_dir={tmp_path}"]
