@@ -22,6 +22,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from nbclient import NotebookClient
 
 from exercises.registry import EXERCISES, Exercise
@@ -84,18 +85,26 @@ def of_notebook(path: Path) -> tuple[float, float]:
     Raises:
         nbclient.exceptions.CellExecutionError: at the first cell that fails.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
         notebook,
         timeout=600,
         kernel_name="python3",
         resources={"metadata": {"path": str(NOTEBOOKS)}},
     )
-    with client.setup_kernel(), watched(client.km.provisioner.pid) as peak:
+    with client.setup_kernel(), watched(_kernel(client)) as peak:
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
         time.sleep(SETTLED)
-        return peak(), tree_mib(client.km.provisioner.pid)
+        return peak(), tree_mib(_kernel(client))
+
+
+def _kernel(client: NotebookClient) -> int:
+    """The process id of its kernel, which runs on this machine."""
+    provisioner = client.km.provisioner if client.km else None
+    assert isinstance(provisioner, LocalProvisioner), "the kernel has started"
+    assert provisioner.pid is not None
+    return provisioner.pid
 
 
 def of_check(exercise: Exercise, work: Path) -> float:
