@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 UV := $(BIN)/uv
 
+# Tests at the same time. Many wait for a server to start or to stop, so two cores do three.
+WORKERS ?= 3
+
 # For `make image`. BASE_IMAGE replaces the Containerfile's base; IMAGE_FLAGS go to the engine's build as they are.
 # The format is docker's with podman too: podman's own drops the health check.
 ENGINE ?= $(shell command -v podman || command -v docker)
@@ -42,7 +45,7 @@ serve: build  ## the finished service on http://127.0.0.1:8000
 	@$(BIN)/labserver serve
 
 test: setup build check  ## lint, types, and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 notebooks: setup build  ## run every notebook in place; a second run changes only what is measured
 	@$(BIN)/python tests/notebooks/execute.py

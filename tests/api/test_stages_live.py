@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from running import FLIGHT, own_home, running
-
-from labserver.model.bundle import FILES, MANIFEST
 
 START = "from labserver.api.server import create; create()"
 ID = "0123456789abcdef" * 2
@@ -32,7 +29,7 @@ def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_no_stage_below_9_faces_a_network(home: Path, tmp_path: Path) -> None:
     folder = own_home(home, tmp_path)
-    hosts = [(lesson, ("0.0.0.0", "::", "192.0.2.1")[lesson % 3]) for lesson in range(9)]
+    hosts = [(0, "0.0.0.0"), (4, "::"), (8, "192.0.2.1")]
     with ThreadPoolExecutor(2) as pool:
         refused = pool.map(lambda at: start(folder, LABSERVER_LESSON=str(at[0]), LABSERVER_HOST=at[1]), hosts)
     for (lesson, _), done in zip(hosts, refused, strict=True):
@@ -40,36 +37,6 @@ def test_no_stage_below_9_faces_a_network(home: Path, tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (1, "")
         assert line.startswith(f"error: Stage {lesson} ")
         assert "loopback only" in line
-
-
-def copied(home: Path, folder: Path) -> Path:
-    """A home whose bundle is a copy."""
-    own_home(home, folder)
-    (folder / "bundle").unlink()
-    shutil.copytree((home / "bundle").resolve(), folder / "bundle")
-    return folder
-
-
-def test_a_bundle_with_any_file_changed_or_missing_is_refused(home: Path, tmp_path: Path) -> None:
-    folders, names = [], [*FILES, MANIFEST]
-    for name in names:
-        changed, missing = copied(home, tmp_path / f"changed-{name}"), copied(home, tmp_path / f"missing-{name}")
-        content = bytearray((changed / "bundle" / name).read_bytes())
-        content[len(content) // 2] ^= 1
-        (changed / "bundle" / name).write_bytes(content)
-        (missing / "bundle" / name).unlink()
-        folders += [(name, changed), (name, missing)]
-    extra = copied(home, tmp_path / "extra")
-    (extra / "bundle" / "extra.pkl").write_bytes(b"")
-    folders.append(("extra.pkl", extra))
-    with ThreadPoolExecutor(2) as pool:
-        refused = list(pool.map(start, [folder for _, folder in folders]))
-    for (name, folder), done in zip(folders, refused, strict=True):
-        [line] = done.stderr.splitlines()
-        assert done.returncode == 1, folder
-        assert f"{name} " in line
-        assert "Run `labserver build`." in line
-        assert not (folder / "state/online.db").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage" * 1000, b"SQLite format 3\x00" + b"\x00" * 5000])
