@@ -1,5 +1,5 @@
-"""The command line of the course: ``lab start | check | watch | hint | progress | reset | update | solution | serve |
-doctor | grade | join | classroom``.
+"""The command line of the course: ``lab start | prepare | check | watch | hint | progress | reset | update | solution |
+serve | doctor | grade | join | classroom``.
 
 Imports stand inside the commands: ``lab hint`` must not load what only ``lab start`` needs.
 """
@@ -34,6 +34,15 @@ def start(
     from exercises import start
 
     start.start(jupyter, browser)
+
+
+@app.command()
+def prepare() -> None:
+    """Make or renew work/, with its copies of the notebooks, and start nothing. `lab start` does this too."""
+    from exercises.start import prepare
+    from exercises.workspace import folder
+
+    prepare(folder().resolve())
 
 
 @app.command()

@@ -51,7 +51,7 @@ def start(jupyter: bool, browser: bool) -> None:
         if not built:
             _build(chosen)
         work = folder().resolve()
-        _prepare(work)
+        prepare(work)
         with ExitStack() as stack:
             _run(chosen, work, jupyter, browser and _has_display(), stack)
     except KeyboardInterrupt:
@@ -77,7 +77,12 @@ def _build(chosen: Settings) -> None:
     subprocess.run(command, env=os.environ | {"LABSERVER_HOME": str(chosen.home)}, check=True)
 
 
-def _prepare(work: Path) -> None:
+def prepare(work: Path) -> None:
+    """Make or renew the learner's folder, and name what is the learner's own and has a newer original.
+
+    Raises:
+        LabError: if the folder cannot be written.
+    """
     for changed in Workspace(work).prepare():
         console.print(f"work/{changed.file} is yours and the course has changed it: `lab update {changed.lesson}`.")
     for kept in copies.prepare(work):
