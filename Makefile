@@ -33,7 +33,8 @@ $(STAMP): requirements.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@echo "2/3 The packages, downloaded once and byte-compiled: one minute, more on a slow line or machine."
-	@$(UV) pip install --python $(BIN)/python --require-hashes --compile-bytecode --requirement requirements.txt
+	@bash -o pipefail -c '$(UV) pip install --python $(BIN)/python --require-hashes --compile-bytecode \
+	    --requirement requirements.txt 2>&1 | grep -v "^ [+-] "'
 	@echo "3/3 The course itself: some seconds."
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -45,7 +46,7 @@ serve: build  ## the finished service on http://127.0.0.1:8000
 	@$(BIN)/labserver serve
 
 test: setup build check  ## lint, types, and every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 notebooks: setup build  ## run every notebook in place; a second run changes only what is measured
 	@$(BIN)/python tests/notebooks/execute.py

@@ -36,6 +36,8 @@ def short() -> Exercise:
 
 @pytest.mark.parametrize("body", MISBEHAVED)
 def test_misbehaviour_is_a_sentence(body: str, short: Exercise, settings: Settings, tmp_path: Path) -> None:
+    if "while" in body:
+        short = dataclasses.replace(short, seconds=5)
     file = tmp_path / short.file
     file.write_text(f"{HEAD}    {body}\n")
     began = time.monotonic()
