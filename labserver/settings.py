@@ -22,7 +22,9 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     """Folder of everything built and stored."""
     host: str = "127.0.0.1"
+    """Address to listen on. Teaching stages take loopback only."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on; 0 for any free one."""
     lesson: Annotated[int, Field(ge=0, le=FINISHED)] = FINISHED
     """The stage to run: 9 is the finished service."""
     parts: Path | None = None
@@ -32,7 +34,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     """When set, every call but the health checks must carry it as ``X-API-Key``."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024
+    """A longer request is refused with 413."""
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How long a request may take, from its headers to the end of its answer."""
     drain_seconds: Annotated[float, Field(ge=0)] = 1.0
     """How long the service answers as "not ready" before it stops listening, so that balancers move away."""
     shutdown_seconds: Annotated[int, Field(ge=0)] = 10
@@ -42,13 +46,15 @@ class Settings(BaseSettings):
     concurrency: Annotated[int, Field(ge=1)] = 64
     """Requests that may be in the service at once, per worker, from lesson 7 on; the rest get 503 at once."""
     cost_false_alarm: Annotated[float, Field(gt=0)] = 1.0
+    """Cost of a warning for a flight that is on time. See ``cost_missed_delay``."""
     cost_missed_delay: Annotated[float, Field(gt=0)] = 3.0
-    """Costs in any one unit: only their ratio matters."""
+    """Cost of a late flight without a warning. Both in any one unit: only their ratio matters."""
     prediction_log_megabytes: Annotated[int, Field(ge=1)] = 256
     """Size at which the oldest predictions are dropped from the log; about 4,000 predictions a megabyte."""
     prediction_log_days: Annotated[float, Field(gt=0)] = 30.0
     """Age at which they are, in days."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    """The least important lines that are logged."""
 
     @property
     def warehouse(self) -> Path:
