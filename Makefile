@@ -9,7 +9,8 @@ UV := $(BIN)/uv
 WORKERS ?= 3
 
 # For `make image`. BASE_IMAGE replaces the Containerfile's base; IMAGE_FLAGS go to the engine's build as they are.
-# The format is docker's with podman too: podman's own drops the health check.
+# The format is docker's with podman too: podman's own drops the health check. The version is a flag, not a build
+# argument: podman takes a label from its cache although the argument in it has changed.
 ENGINE ?= $(shell command -v podman || command -v docker)
 CONTAINERFILE ?= labserver/deploy/Containerfile
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' labserver/__init__.py)
@@ -46,7 +47,7 @@ serve: build  ## the finished service on http://127.0.0.1:8000
 	@$(BIN)/labserver serve
 
 test: setup build check  ## lint, types, and every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 notebooks: setup build  ## run every notebook in place; a second run changes only what is measured
 	@$(BIN)/python tests/notebooks/execute.py
@@ -63,7 +64,8 @@ exercises: setup  ## make exercises/ anew from solutions/
 image: build  ## the finished service as a container image (needs podman or docker)
 	@test -n "$(ENGINE)" || { echo "There is no container engine here: install podman or docker."; exit 1; }
 	BUILDAH_FORMAT=docker $(ENGINE) build --file $(CONTAINERFILE) --tag $(IMAGE) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
-	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git describe --always --abbrev=40 --dirty 2>/dev/null || echo unknown) \
+	    --label org.opencontainers.image.version=$(VERSION) \
+	    --label org.opencontainers.image.revision=$$(git describe --always --abbrev=40 --dirty 2>/dev/null || echo unknown) \
 	    --build-context bundle=$$(realpath $${LABSERVER_HOME:-var}/bundle) $(IMAGE_FLAGS) .
 
 site: setup build  ## the course as static pages, slides included, in var/site; they need no internet

@@ -25,11 +25,6 @@ from labserver.sources.warehouse import open_warehouse
 from labserver.stages import parts_of
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The two longest files first: at the end they would run alone, while the other workers have nothing to do."""
-    items.sort(key=lambda item: item.path.name not in {"test_nbval.py", "test_papermill.py"})
-
-
 @pytest.fixture(scope="session")
 def home() -> Path:
     """The folder of everything built: LABSERVER_HOME, else ``var`` of the repository, built if it is not current.
