@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import hypothesis
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from labserver.model.bundle import Bundle, load_bundle
 from labserver.settings import Settings
 from labserver.sources.warehouse import open_warehouse
 from labserver.stages import parts_of
+
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
