@@ -75,3 +75,11 @@ def joined(warehouse: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> NDArra
     matrix = point_in_time(warehouse, FLIGHTS, catalogue)
     matrix.flags.writeable = False
     return matrix
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where screenshots go: LABSERVER_SCREENSHOTS, else the test's own folder."""
+    folder = Path(os.environ.get("LABSERVER_SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

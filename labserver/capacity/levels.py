@@ -80,7 +80,10 @@ def _level(found: dict[str, Any], users: int, cpu: float) -> Level:
         share = found["num_failures"] / found["num_requests"]
         raise LabError(f"{share:.0%} of the requests of {users} users failed. The log of the service says why.")
     requests = found["num_requests"]
-    throughput = requests / (found["last_request_timestamp"] - found["start_time"])
+    mean = found["total_response_time"] / requests
+    # Locust's clock starts when the first answer is in. The users had begun to wait for about one answer's time before.
+    seconds = found["last_request_timestamp"] - found["start_time"] + mean / 1e3
+    throughput = requests / seconds
     milliseconds = np.array([float(value) for value in found["response_times"]])
     counts = np.array(list(found["response_times"].values()))
     order = np.argsort(milliseconds)
@@ -88,7 +91,7 @@ def _level(found: dict[str, Any], users: int, cpu: float) -> Level:
     return Level(
         users=users,
         throughput=throughput,
-        mean_ms=found["total_response_time"] / requests,
+        mean_ms=mean,
         p99_ms=float(milliseconds[order][position]),
         busy=cpu / requests * throughput,
     )

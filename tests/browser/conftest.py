@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,11 +42,3 @@ def visit(browser: Browser, serve: Callable[..., Running]) -> Iterator[Begin]:
 def service(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(own_home(home, tmp_path_factory.mktemp("home"))) as started:
         yield started
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where screenshots go: LABSERVER_SCREENSHOTS, else the test's own folder."""
-    folder = Path(os.environ.get("LABSERVER_SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

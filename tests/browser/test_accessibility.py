@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from chromium import LOW_CONTRAST
 from playwright.sync_api import Browser, Page, expect
 from running import FLIGHT, Running
 from visits import LIVE, Begin, visiting
@@ -21,30 +22,6 @@ TABLES = (
     *("Features", "Parts in force", "Quality", "Recent predictions", "What the model saw"),
     "Probability of arriving late, share of predictions in %",
 )
-
-# The ratio of WCAG 2: relative luminance of text against the nearest background that is not transparent.
-CONTRAST = """() => {
-  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255)
-    .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (node) => {
-    for (; node; node = node.parentElement) {
-      const colour = channels(getComputedStyle(node).backgroundColor);
-      if (colour.length === 3 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const low = [];
-  for (const node of document.querySelectorAll("body *")) {
-    const text = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-    if (!text || !node.checkVisibility() || node.closest("svg")) continue;
-    const both = [channels(getComputedStyle(node).color), behind(node)].map(luminance).sort((a, b) => b - a);
-    const ratio = (both[0] + 0.05) / (both[1] + 0.05);
-    if (ratio < 7) low.push(`${node.textContent.slice(0, 40)}: ${ratio.toFixed(2)}`);
-  }
-  return low;
-}"""
 
 
 def tree(page: Page) -> list[Node]:
@@ -120,7 +97,7 @@ def test_tables_stay_tables_when_rows_become_cards(full: Page) -> None:
 
 def test_contrast_and_width(full: Page) -> None:
     """Seven to one, the stricter of the two levels: a projector takes much of it away."""
-    assert full.evaluate(CONTRAST) == []
+    assert full.evaluate(LOW_CONTRAST) == []
     assert full.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -45,8 +45,8 @@ def test_a_short_run_gives_sane_numbers_pictures_and_a_plan(home: Path, tmp_path
     measured, plan = found["measured"], found["plan"]
     for level in measured["levels"]:
         assert level["throughput"] > 10
-        # Little's law: who is not inside is in the generator. Who came in before the count began is in one of the two.
-        assert 0.2 * level["users"] < level["throughput"] * level["mean_ms"] / 1e3 <= 2 * level["users"]
+        # Little's law, as an identity of a closed loop: who is not inside is in the generator
+        assert 0.2 * level["users"] < level["throughput"] * level["mean_ms"] / 1e3 <= 1.05 * level["users"]
         assert 0 < level["busy"] < 1.5
     assert [point["rate"] for point in measured["points"]] == pytest.approx(
         [share * measured["peak"] for share in (0.3, 0.5, 0.7, 0.8, 0.9)]

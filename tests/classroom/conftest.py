@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from boards import Board, board
-from needed import needed
-from playwright.sync_api import Browser, sync_playwright
-
-sys.path.append(str(Path(__file__).parent.parent / "browser"))
+from chromium import chromium
+from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +27,8 @@ def work(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = needed("chromium", "chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as started:
         yield started
-        started.close()
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where screenshots go: LABSERVER_SCREENSHOTS, else the test's own folder."""
-    folder = Path(os.environ.get("LABSERVER_SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.fixture(scope="session")

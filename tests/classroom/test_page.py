@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from boards import Board, board
+from chromium import LOW_CONTRAST
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.ci
@@ -18,26 +19,6 @@ WRONG = (
     *("The feature's hours are New York's (hour-in-utc)", "A number is a number at every call (wrong-dtype)"),
     "What training saw is what serving gives (training-serving-skew)",
 )
-LOW_CONTRAST = """() => {
-  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255)
-    .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (node) => {
-    for (; node; node = node.parentElement) {
-      const colour = channels(getComputedStyle(node).backgroundColor);
-      if (colour.length === 3 || colour[3] > 0) return colour;
-    }
-    return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255];
-  };
-  return [...document.querySelectorAll("body *")].filter((node) => {
-    const text = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-    if (!text || !node.checkVisibility()) return false;
-    const [high, low] = [getComputedStyle(node).color, null].map((c) => luminance(c ? channels(c) : behind(node)))
-      .sort((a, b) => b - a);
-    return (high + 0.05) / (low + 0.05) < 7;
-  }).map((node) => node.textContent.slice(0, 40));
-}"""
 
 
 def a_class(own: Board, learners: int) -> None:
