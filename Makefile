@@ -1,9 +1,9 @@
 # `make` lists the targets. Everything runs in .venv, which `make setup` makes.
 PYTHON ?= python3
+# A Python that is named replaces the one of .venv, if that is of another version. The usual one does not.
+NAMED := $(if $(filter file,$(origin PYTHON)),,--this-python)
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.set-up
-UV := $(BIN)/uv
 
 # Tests at the same time. Many wait for a server to start or to stop, so two cores do three.
 WORKERS ?= 3
@@ -16,8 +16,11 @@ CONTAINERFILE ?= labserver/deploy/Containerfile
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' labserver/__init__.py)
 IMAGE ?= localhost/labserver:$(VERSION)
 
+# Packages of other programs, such as ROS's, do not belong into the course's.
+unexport PYTHONPATH PYTHONHOME
+
 .DEFAULT_GOAL := help
-.PHONY: help lab setup build serve test check notebooks exercises arc bench faults site slides timetable memory image lock clean
+.PHONY: help lab setup build serve test quick check notebooks exercises arc bench faults site slides timetable memory image lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,41 +28,37 @@ help:  ## list the targets
 lab: setup  ## set up, build, start the service and JupyterLab (Ctrl-C stops both)
 	@$(BIN)/lab start
 
-setup: $(STAMP)  ## make .venv with everything the course needs
-
-# Byte-compiled at install: where PYTHONDONTWRITEBYTECODE is set, scikit-learn otherwise takes seconds to import in every process.
-$(STAMP): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make lab PYTHON=python3.12")'
-	@echo "1/3 A Python environment in $(VENV): some 15 s."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@echo "2/3 The packages, downloaded once and byte-compiled: one minute, more on a slow line or machine."
-	@bash -o pipefail -c '$(UV) pip install --python $(BIN)/python --require-hashes --compile-bytecode \
-	    --requirement requirements.txt 2>&1 | grep -v "^ [+-] "'
-	@echo "3/3 The course itself: some seconds."
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	@touch $@
+setup:  ## make .venv with everything the course needs; repairs it too, and takes no time if it is whole
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null || { echo "error: $(PYTHON) is no\
+	 command here that runs Python 3: install Python 3.11 to 3.14, or name yours, such as \`make lab PYTHON=python3.12\`." >&2; exit 1; }
+	@$(PYTHON) -E -s -m exercises.lab.set_up $(NAMED)
 
 build: setup  ## sources -> features -> model -> bundle, if the bundle is missing or older than the code
 	@$(BIN)/labserver build --if-needed
 
-serve: build  ## the finished service on http://127.0.0.1:8000
+serve: build  ## the finished service, on http://127.0.0.1:8000 if that port is free
 	@$(BIN)/labserver serve
 
 test: setup build check  ## lint, types, and every test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-notebooks: setup build  ## run every notebook in place; a second run changes only what is measured
-	@$(BIN)/python tests/notebooks/execute.py
+# Without plugins that only slow tests use: every worker would import them.
+quick: check  ## lint, types, and the tests that are not slow (about a minute)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" -p no:schemathesis -p no:nbval -p no:locust
 
-check: setup  ## ruff and mypy
+notebooks: setup build  ## run every notebook in place; a second run changes only what is measured
+	@$(BIN)/python tests/tools/execute.py
+
+# Each conftest.py alone: to mypy they are modules of one name.
+check: setup  ## ruff, mypy, and the contracts between the folders
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy notebooks/kit.py notebooks/publishing
+	for file in notebooks/conftest.py $$(find tests -mindepth 2 -name conftest.py); do $(BIN)/mypy $$file || exit 1; done
+	$(BIN)/lint-imports --no-cache
 
 exercises: setup  ## make exercises/ anew from solutions/
-	@$(BIN)/python -m exercises.generate
+	@$(BIN)/python -m exercises.lab.generate
 
 image: build  ## the finished service as a container image (needs podman or docker)
 	@test -n "$(ENGINE)" || { echo "There is no container engine here: install podman or docker."; exit 1; }
@@ -67,12 +66,13 @@ image: build  ## the finished service as a container image (needs podman or dock
 	    --label org.opencontainers.image.version=$(VERSION) \
 	    --label org.opencontainers.image.revision=$$(git describe --always --abbrev=40 --dirty 2>/dev/null || echo unknown) \
 	    --build-context bundle=$$(realpath $${LABSERVER_HOME:-var}/bundle) $(IMAGE_FLAGS) .
+	@echo "Run it: $(notdir $(ENGINE)) run --rm --read-only --publish 127.0.0.1:8000:8000 $(IMAGE)"
 
 site: setup build  ## the course as static pages, slides included, in var/site; they need no internet
-	@PYTHONPATH=notebooks $(BIN)/python -m publishing.site
+	@PYTHONPATH=tests/tools $(BIN)/python -m publishing.site
 
 slides: setup  ## each lesson as one HTML file with reveal.js inside, in var/site/slides
-	@PYTHONPATH=notebooks $(BIN)/python -m publishing.slides
+	@PYTHONPATH=tests/tools $(BIN)/python -m publishing.slides
 
 faults: setup build  ## break everything that can break, and print what was lost (a few minutes; needs wrk)
 	FAULTS=full $(BIN)/python -m pytest -p no:cacheprovider -q tests/faults
@@ -84,13 +84,13 @@ bench: setup build  ## stages against the floor: writes var/bench.json and var/b
 	@$(BIN)/labserver bench
 
 lock: setup  ## make requirements.txt, the serving lock and environment.yml anew from pyproject.toml
-	$(BIN)/python tests/generated.py --write
+	$(BIN)/python tests/tools/lock.py --write
 
 timetable: setup  ## the tables of times in notebooks/INSTRUCTORS.md, from the minutes of notebooks and exercises
-	@cd notebooks && ../$(BIN)/python -m publishing.timetable --write
+	@PYTHONPATH=tests/tools $(BIN)/python -m publishing.timetable --write
 
 memory: build  ## what a learner needs in memory, lesson by lesson (Linux, 10 to 30 minutes); prints a table
-	@cd notebooks && ../$(BIN)/python -m publishing.memory
+	@PYTHONPATH=tests/tools:notebooks $(BIN)/python -m publishing.memory
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) var artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,27 +1,27 @@
-"""Errors that are meant for people: one sentence of what was wrong, and what to do next."""
+"""Errors with a message for people: one sentence on what was wrong, and what to do next."""
 
 from __future__ import annotations
 
 
 class LabError(Exception):
-    """Something a person can mend. The command line prints the message and exits with 1, without a traceback."""
+    """A problem that a person can fix. The command line prints the message and exits with 1, without a traceback."""
 
 
 class Damaged(LabError):
-    """A file the service rests on is missing, changed or unreadable."""
+    """A file that the service needs is missing, changed or unreadable."""
 
 
 class StoreUnavailable(LabError):
-    """The online store did not answer. The caller may try again."""
+    """The online store did not answer. The caller can try again."""
 
 
 class Refused(LabError):
-    """A request that must not be answered. The API turns it into a 422 problem document.
+    """A rejected request. The API turns it into a 422 problem document.
 
     Args:
-        field: where in the request the fault lies, such as ``"overrides.wind_speed"``.
-        detail: what was wrong with it.
-        allowed: what would have been accepted.
+        field: the field at fault, such as ``"overrides.wind_speed"``.
+        detail: what is wrong with it.
+        allowed: the values that are accepted.
     """
 
     def __init__(self, field: str, detail: str, allowed: object) -> None:
@@ -30,6 +30,6 @@ class Refused(LabError):
         self.detail = detail
         self.allowed = allowed
 
-    def among(self, number: int) -> Refused:
-        """The same fault, of flight ``number`` of many."""
+    def in_batch(self, number: int) -> Refused:
+        """The same fault, for flight ``number`` of a batch."""
         return Refused(f"flights.{number}.{self.field}", self.detail, self.allowed)

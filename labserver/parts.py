@@ -1,8 +1,7 @@
-"""The replaceable pieces of the service, and what each gets to work with."""
+"""The replaceable parts of the service, and the arguments of their factories."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,21 +9,20 @@ from pathlib import Path
 from typing import Protocol
 
 from labserver.api.admission import Admission
-from labserver.errors import LabError
+from labserver.api.lifecycle import Drain
 from labserver.features.catalogue import Catalogue
-from labserver.features.ranges import Completion, Ranges
 from labserver.model.bundle import Bundle
-from labserver.model.predictor import Predictor
 from labserver.monitor.drift import Detector
-from labserver.monitor.monitor import Monitor, Watched
-from labserver.service.decision import DecisionPolicy
-from labserver.service.prediction import Service
+from labserver.monitor.monitor import Watched
+from labserver.monitor.ports import Monitor
+from labserver.service.ports import Completion, DecisionPolicy, Predictor, Ranges, Service
+from labserver.service.selection import by_name
 from labserver.settings import Settings
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a part is made from. The catalogue knows what training saw."""
+    """Arguments of a part's factory. The catalogue holds the statistics of training."""
 
     settings: Settings
     bundle: Bundle
@@ -32,39 +30,34 @@ class Context:
 
 
 class Horizon(Protocol):
-    """Lesson 2. Up to which moment a value may have become known."""
+    """Lesson 2. The as-of cutoff: the latest moment at which a usable value became known."""
 
     def until(self, as_of: datetime) -> datetime:
-        """The last admissible ``known_at`` for a question put at ``as_of``."""
-
-
-class Drain(Protocol):
-    """Lesson 1. What happens between SIGTERM and the end of the process."""
-
-    def install(self, loop: asyncio.AbstractEventLoop, begin: Callable[[], None]) -> None:
-        """Take over SIGTERM; call ``begin`` when the service must say that it is no longer ready."""
+        """The last admissible ``known_at`` for the prediction time ``as_of``."""
 
 
 @dataclass(frozen=True)
 class Ingredients:
-    """The parts that a service is put together from."""
+    """The made parts of a service."""
 
     context: Context
-    horizon: Horizon
     ranges: Ranges
     completion: Completion
     predictor: Predictor
     decision: DecisionPolicy
+    horizon: Horizon | None = None
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts in force, one factory a field. A learner's module replaces those whose names it defines."""
+    """The active parts, one factory a field. A learner's module replaces those whose names it defines.
+
+    None stands for a part that the stage has no use for.
+    """
 
     catalogue: Callable[[Settings], Catalogue]
     drain: Callable[[Settings], Drain]
     admission: Callable[[Settings], Admission]
-    horizon: Callable[[Context], Horizon]
     completion: Callable[[Context], Completion]
     ranges: Callable[[Context], Ranges]
     service: Callable[[Ingredients], Service]
@@ -73,26 +66,27 @@ class Parts:
     threads: Callable[[Settings], int | None]
     predictor: Callable[[Context, int | None], Predictor]
     inline: Callable[[Settings], bool]
-    drift: Callable[[Context], Detector]
     monitor: Callable[[Watched], Monitor]
+    horizon: Callable[[Context], Horizon] | None = None
+    drift: Callable[[Context], Detector] | None = None
+    shadow: Callable[[Context], Predictor | None] | None = None
 
 
 def assemble(parts: Parts, settings: Settings) -> tuple[Context, Service]:
-    """Load the bundle and put the service together.
+    """Load the bundle and make the service from its parts.
 
     Raises:
-        LabError: if the bundle, the store or the warehouse is not usable, the model wants other features than the
-            catalogue has, or it does not answer as it did when it was built.
+        LabError: if the bundle, the store or the warehouse is not usable, the model wants a feature that the catalogue
+            lacks or defines in another way, or it does not answer as it did when it was built.
     """
     bundle = parts.loader(settings.bundle)
     catalogue = parts.catalogue(settings).with_trained(bundle.catalogue)
-    _check_signature(bundle, catalogue)
     context = Context(settings, bundle, catalogue)
-    predictor = parts.predictor(context, parts.threads(settings))
+    predictor = by_name(parts.predictor(context, parts.threads(settings)), catalogue)
     service = parts.service(
         Ingredients(
             context=context,
-            horizon=parts.horizon(context),
+            horizon=parts.horizon(context) if parts.horizon else None,
             ranges=parts.ranges(context),
             completion=parts.completion(context),
             predictor=predictor,
@@ -100,13 +94,3 @@ def assemble(parts: Parts, settings: Settings) -> tuple[Context, Service]:
         )
     )
     return context, service
-
-
-def _check_signature(bundle: Bundle, catalogue: Catalogue) -> None:
-    """Lesson 0: a model names the features it wants, in order."""
-    wanted: list[str] = bundle.manifest["signature"]["input"]["features"]
-    if tuple(wanted) != catalogue.names:
-        raise LabError(
-            f"The model wants the features {', '.join(wanted)}; the catalogue has {', '.join(catalogue.names)}. "
-            "Run `labserver build`."
-        )

@@ -6,55 +6,65 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labserver.errors import LabError
 
-FINISHED = 9
+FINISHED_STAGE = 9
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder of the course, if this package runs from a checkout of it."""
 
 
 class Settings(BaseSettings):
-    """Where things are, and how much of everything is allowed."""
+    """All settings: addresses, folders, limits and costs."""
 
     model_config = SettingsConfigDict(env_prefix="LABSERVER_", frozen=True)
 
-    home: Path = Path("var")
-    """Folder of everything built and stored."""
+    home: Annotated[Path, Field(validate_default=True)] = Path("var")
+    """Folder of everything built and stored. A relative path starts at the course's folder, wherever a command runs."""
+    url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
+    """Address of the running service, for commands that call it. If left out, they use the service of `lab start`."""
     host: str = "127.0.0.1"
     """Address to listen on. Teaching stages take loopback only."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 for any free one."""
-    lesson: Annotated[int, Field(ge=0, le=FINISHED)] = FINISHED
+    lesson: Annotated[int, Field(ge=0, le=FINISHED_STAGE)] = FINISHED_STAGE
     """The stage to run: 9 is the finished service."""
     parts: Path | None = None
     """A file or folder of parts that replace the shipped ones."""
     model_store: str | None = None
     """Address from which the stages below 6 fetch their model at each start. From stage 6 on it is in the build."""
     api_key: SecretStr | None = None
-    """When set, every call but the health checks must carry it as ``X-API-Key``."""
+    """If set, every call except the health checks and the page's own files must carry it as ``X-API-Key``."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024
-    """A longer request is refused with 413."""
+    """Bytes of the longest body; a longer one is rejected with 413."""
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
-    """How long a request may take, from its headers to the end of its answer."""
+    """Time limit of a request, from its headers to the end of its answer."""
     drain_seconds: Annotated[float, Field(ge=0)] = 1.0
-    """How long the service answers as "not ready" before it stops listening, so that balancers move away."""
+    """Time after SIGTERM in which the service answers and reports "not ready", so that balancers turn elsewhere."""
     shutdown_seconds: Annotated[int, Field(ge=0)] = 10
-    """How long requests in flight may take to finish once it no longer listens."""
+    """Time limit of the requests in flight once the service no longer listens."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Threads of the model's arithmetic, per worker, from lesson 7 on."""
     concurrency: Annotated[int, Field(ge=1)] = 64
-    """Requests that may be in the service at once, per worker, from lesson 7 on; the rest get 503 at once."""
+    """Concurrent requests per worker, from lesson 7 on; requests beyond that get 503 at once."""
     cost_false_alarm: Annotated[float, Field(gt=0)] = 1.0
     """Cost of a warning for a flight that is on time. See ``cost_missed_delay``."""
     cost_missed_delay: Annotated[float, Field(gt=0)] = 3.0
-    """Cost of a late flight without a warning. Both in any one unit: only their ratio matters."""
+    """Cost of a late flight without a warning, in the same unit as the other: only their ratio matters."""
     prediction_log_megabytes: Annotated[int, Field(ge=1)] = 256
-    """Size at which the oldest predictions are dropped from the log; about 4,000 predictions a megabyte."""
+    """Size in megabytes at which the oldest predictions are dropped from the log; one holds about 4,000 predictions."""
     prediction_log_days: Annotated[float, Field(gt=0)] = 30.0
-    """Age at which they are, in days."""
+    """Predictions older than this many days are dropped from the log."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """The least important lines that are logged."""
+
+    @field_validator("home")
+    @classmethod
+    def _in_the_course(cls, home: Path) -> Path:
+        """The same home from every working folder. In an installed package, without a course, the path is unchanged."""
+        return ROOT / home if (ROOT / "pyproject.toml").exists() else home
 
     @property
     def warehouse(self) -> Path:
@@ -63,12 +73,12 @@ class Settings(BaseSettings):
 
     @property
     def bundle(self) -> Path:
-        """A link to the bundle in force."""
+        """A link to the active bundle."""
         return self.home / "bundle"
 
     @property
     def teaching(self) -> Path:
-        """What only the stages below 8 read."""
+        """Files that only the stages below 8 read."""
         return self.home / "teaching"
 
     @property
@@ -91,7 +101,7 @@ class Settings(BaseSettings):
 
     @property
     def shared_metrics(self) -> Path:
-        """Where several workers of one service add up their counts; emptied at each start."""
+        """Folder in which several workers of one service add up their counts; emptied at each start."""
         return self.state / f"metrics-{self.port}"
 
     @property
@@ -100,7 +110,7 @@ class Settings(BaseSettings):
 
     @property
     def progress(self) -> Path:
-        """How far a learner is with the exercises; ``lab check`` writes it, the page shows it."""
+        """A learner's progress in the exercises; ``lab check`` writes it, the page shows it."""
         return self.home / "progress.json"
 
 

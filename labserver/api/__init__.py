@@ -1,1 +1,1 @@
-"""HTTP: routes, errors, limits. Knows no model and no features."""
+"""The HTTP interface: routes, errors, limits. It knows the catalogue's features and no model library."""

@@ -1,4 +1,4 @@
-"""How many requests may be in the service at once. The rest are refused at once instead of being answered too late."""
+"""The concurrency limit. Beyond it, requests are rejected at once instead of being answered too late."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import Protocol
 
 from labserver.settings import Settings
 
-PATIENCE = 1.0
-"""For so many seconds after a refusal the service calls itself overloaded, so that a balancer sends elsewhere."""
+OVERLOADED_SECONDS = 1.0
+"""Seconds after a rejected request during which `/readyz` reports overload, so that a balancer turns elsewhere."""
 
 
 class Admission(Protocol):
     """Lesson 7. Counts the requests in the service."""
 
     def enter(self) -> bool:
-        """Whether one more may come in; if so, :meth:`leave` must follow."""
+        """Let one more request in if there is room; if the result is true, :meth:`leave` must follow."""
 
     def leave(self) -> None:
-        """A request that came in is out."""
+        """Count a request out that was let in."""
 
     @property
     def overloaded(self) -> bool:
-        """Whether requests were refused just now."""
+        """True for a short time after a request was rejected."""
 
 
 class ConcurrencyLimit:
-    """At most ``limit`` requests at once."""
+    """Lets in at most ``limit`` concurrent requests."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._inside = 0
-        self._refused_at = -PATIENCE
+        self._refused_at = -OVERLOADED_SECONDS
 
     def enter(self) -> bool:
         """See :class:`Admission`."""
@@ -48,7 +48,7 @@ class ConcurrencyLimit:
     @property
     def overloaded(self) -> bool:
         """See :class:`Admission`."""
-        return time.monotonic() - self._refused_at < PATIENCE
+        return time.monotonic() - self._refused_at < OVERLOADED_SECONDS
 
 
 def admission(settings: Settings) -> ConcurrencyLimit:

@@ -1,6 +1,6 @@
 """The dashboard: one page at ``/`` and the files it links to, served from memory.
 
-The page is data-free and needs no key; what it shows it asks for like any client, with the key that its user types.
+The page holds no data and needs no key. It requests what it shows like any client, with the key that its user types.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-PAGE = Path(__file__).parent / "page"
-TYPES = {
+from labserver.api.exchange import exchange_of
+
+PAGE_FOLDER = Path(__file__).parent / "page"
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""By suffix. Not from the machine's own table, which differs from one system to the next."""
+"""Media types by suffix. The machine's own table differs from one system to the next."""
 
-HEADERS = {
+PAGE_HEADERS = {
     "Cache-Control": "no-cache",  # kept by the browser, asked for again by its tag: never new HTML with an old script
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
@@ -39,10 +41,10 @@ class PageFile:
         self.path = path
         self._content = file.read_bytes()
         self._tag = f'"{hashlib.sha256(self._content).hexdigest()[:16]}"'
-        self._headers = HEADERS | {"Content-Type": TYPES[file.suffix], "ETag": self._tag}
+        self._headers = PAGE_HEADERS | {"Content-Type": MEDIA_TYPES[file.suffix], "ETag": self._tag}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["route"] = self  # for the log, as FastAPI does for its own routes
+        exchange_of(scope).route = self.path
         known = Request(scope).headers.get("if-none-match", "")
         if self._tag in known:  # as part of it: a proxy that compresses makes the tag weak
             response = Response(status_code=304, headers=self._headers)
@@ -52,14 +54,14 @@ class PageFile:
 
 
 def _files() -> Iterator[tuple[str, Path]]:
-    yield "/", PAGE / "index.html"
-    for file in sorted(PAGE.rglob("*")):
-        if file.suffix in TYPES and file.name != "index.html":
-            yield f"/page/{file.relative_to(PAGE).as_posix()}", file
+    yield "/", PAGE_FOLDER / "index.html"
+    for file in sorted(PAGE_FOLDER.rglob("*")):
+        if file.suffix in MEDIA_TYPES and file.name != "index.html":
+            yield f"/page/{file.relative_to(PAGE_FOLDER).as_posix()}", file
 
 
-PATHS = frozenset(path for path, _ in _files())
-"""What a browser loads before it can send a key."""
+PAGE_PATHS = frozenset(path for path, _ in _files())
+"""Paths that a browser loads before it can send a key."""
 
 
 def dashboard_routes() -> list[Route]:

@@ -1,4 +1,4 @@
-"""One clock for the time limits of all requests."""
+"""One timer for the time limits of all requests."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 class Deadlines:
     """Cancels tasks that run longer than ``seconds``.
 
-    The limit is the same for all, so the oldest is due first, and one timer for all does. ``asyncio.timeout`` sets
-    and clears a timer for each request, which costs more than a prediction's arithmetic.
+    The limit is the same for all requests, so the oldest is due first and one timer is enough. ``asyncio.timeout``
+    sets and clears a timer for each request, which costs more than a prediction's arithmetic.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -28,12 +28,12 @@ class Deadlines:
             loop.call_later(self.seconds, self._sweep, loop)
 
     def end(self, task: asyncio.Task[Any]) -> None:
-        """The task is done, or has been told that it was too slow."""
+        """Stop the clock of a task that is done or cancelled."""
         self._due.pop(task, None)
         self._expired.discard(task)
 
     def expired(self, task: asyncio.Task[Any]) -> bool:
-        """Whether a cancellation of the task came from here; if so it is taken back."""
+        """True if the task was cancelled from here; the cancellation is then taken back."""
         if task not in self._expired:
             return False
         task.uncancel()

@@ -1,4 +1,4 @@
-"""The short road for one prediction: the same request and answer models, without the framework's machinery."""
+"""A fast path for one prediction: the same request and answer models, without the framework's overhead."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from labserver.api.bodies import parse
+from labserver.api.exchange import exchange_of
 from labserver.api.problems import answer_to
 from labserver.api.schemas import PredictionRequest, PredictionResponse
 from labserver.features.flight import Flight
-from labserver.service.prediction import Answer, Service
+from labserver.service.answer import Answer
+from labserver.service.ports import Service
 
 
-class Turn:
+class TurnBatcher:
     """Predictions for all requests that are ready in the same turn of the event loop, by one call of the service.
 
-    Nobody waits for others to come: what is there is answered. The more requests arrive at once, the less each costs,
-    since a call of SQLite, NumPy or ONNX Runtime costs about the same for one flight as for ten.
+    No request waits for others to arrive: those that are here are answered. The more arrive at once, the less each
+    costs, since a call of SQLite, NumPy or ONNX Runtime costs about the same for one flight as for ten.
     """
 
     def __init__(self, service: Service) -> None:
@@ -53,29 +55,30 @@ class Turn:
 class InlinePrediction:
     """Answers ``POST /v1/predictions`` and passes everything else on.
 
-    The framework's own route does the same, documents it, and stands behind this one: a request that is not
-    recognised here is answered there.
+    The framework's own route does the same and documents it. Requests that are not recognised here are answered
+    there.
     """
 
     path = "/v1/predictions"
 
     def __init__(self, app: ASGIApp, service: Service, model_version: str, features_version: str) -> None:
         self._app = app
-        self._turn = Turn(service)
+        self._turn = TurnBatcher(service)
         self._versions = (model_version, features_version)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != self.path or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        scope["route"] = self  # for the log, as FastAPI does for its own routes
-        body = (await receive())["body"]  # all of it: Limits has gathered it
+        exchange = exchange_of(scope)
+        if exchange.body is None:
+            raise RuntimeError("Limits must be in front of InlinePrediction: it gathers the body.")
         try:
-            answer = await self._turn.predict(parse(PredictionRequest, body).to_flight())
+            answer = await self._turn.predict(parse(PredictionRequest, exchange.body).to_flight())
         except Exception as error:
-            await answer_to(error, scope.get("request_id"))(scope, receive, send)
+            await answer_to(error, exchange.request_id)(scope, receive, send)
             return
-        content = PredictionResponse.of(answer, *self._versions).model_dump_json().encode()
+        content = PredictionResponse.from_answer(answer, *self._versions).model_dump_json().encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})

@@ -1,4 +1,4 @@
-"""Start and stop: ready, draining, gone."""
+"""Readiness and the drain: how the service starts and stops."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from types import FrameType
+from typing import Protocol
 
 import structlog
 
@@ -13,18 +14,18 @@ from labserver.api.admission import Admission
 from labserver.settings import Settings
 
 
-class Health:
-    """Whether the service may be sent requests."""
+class Readiness:
+    """The service's readiness: ready, draining, overloaded or without its store."""
 
     def __init__(self, admission: Admission, problem: Callable[[], str | None]) -> None:
-        """``problem`` says why the service behind the API cannot answer, or None."""
+        """``problem`` returns why the service behind the API cannot answer, or None."""
         self._admission = admission
         self._problem = problem
         self._last: str | None = None
         self.draining = False
 
     def reason(self) -> str | None:
-        """Why not, or None if it may. A change is logged: a balancer that moves away leaves no other trace."""
+        """The reason why the service is not ready, or None. Changes are logged: a balancer leaves no other trace."""
         now = self._reason()
         if now != self._last:
             self._last = now
@@ -42,19 +43,26 @@ class Health:
         self.draining = True
 
 
-class GracefulDrain:
-    """On SIGTERM the service says that it is not ready, goes on answering for a while so that balancers notice, and
-    then lets the server close its port and finish what is in flight.
+class Drain(Protocol):
+    """Lesson 1. Handles the time from SIGTERM to the end of the process."""
 
-    A client that goes on opening connections after it was told may lose its last one: the kernel resets what waits
-    at a port that closes.
+    def install(self, loop: asyncio.AbstractEventLoop, begin: Callable[[], None]) -> None:
+        """Handle SIGTERM; call ``begin`` when the service must report that it is no longer ready."""
+
+
+class GracefulDrain:
+    """On SIGTERM the service reports that it is not ready, still answers for a while so that balancers notice, and
+    then lets the server close its port and finish the requests in flight.
+
+    A client that ignores ``/readyz`` and opens more connections can lose its last one: the kernel resets
+    connections that wait at a port when it closes.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
     def install(self, loop: asyncio.AbstractEventLoop, begin: Callable[[], None]) -> None:
-        """See ``labserver.parts.Drain``. Chains to the handler that the server has put in place."""
+        """See :class:`Drain`. Chains to the handler that the server has put in place."""
         stop = signal.getsignal(signal.SIGTERM)
 
         def start(number: int) -> None:

@@ -1,4 +1,4 @@
-"""What a request may cost: who may ask, how much they may send, how long it may take, how many at once. Pure ASGI."""
+"""Limits of each request: API key, content type, body size, time, and the number of concurrent requests. Pure ASGI."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from labserver.api import dashboard
 from labserver.api.admission import Admission
 from labserver.api.deadlines import Deadlines
+from labserver.api.exchange import Exchange, exchange_of
+from labserver.api.metrics import HttpMetrics
 from labserver.api.problems import Problem, problem_response
-from labserver.monitor.metrics import HttpMetrics
 from labserver.settings import Settings
 
-OPEN = frozenset({"/healthz", "/readyz"}) | dashboard.PATHS
-"""Paths that need no key: those a supervisor asks, and the page that asks for the key."""
-VITAL = OPEN | {"/metrics", "/v1/monitor"}
-"""Paths that are answered however busy the service is: whoever watches it must see that it is busy."""
+PATHS_WITHOUT_KEY = frozenset({"/healthz", "/readyz"}) | dashboard.PAGE_PATHS
+"""Paths that need no key: the health checks, and the page on which a user types the key."""
+PATHS_ALWAYS_ANSWERED = PATHS_WITHOUT_KEY | {"/metrics", "/v1/monitor"}
+"""Paths that are answered however busy the service is: monitoring must see that it is busy."""
 
-REASONS = {401: "unauthorised", 408: "timeout", 413: "too_large", 415: "not_json", 503: "overload"}
-"""Status to the reason that is counted."""
+REASON_OF_STATUS = {401: "unauthorised", 408: "timeout", 413: "too_large", 415: "not_json", 503: "overload"}
+"""Maps a status to the reason that is counted."""
 
 
-class Limits:
-    """API key, content type, body size, time and number of requests, in front of every route."""
+class RequestLimits:
+    """The layer in front of every route that enforces the limits."""
 
     def __init__(
         self,
@@ -50,24 +51,25 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        exchange = exchange_of(scope)
         try:
-            self._check(scope)
-            if scope["path"] in VITAL:
+            self._check(scope, exchange)
+            if scope["path"] in PATHS_ALWAYS_ANSWERED:
                 await self._app(scope, receive, send)
             else:
-                await self._timed(scope, receive, send)
+                await self._timed(scope, exchange, receive, send)
         except Problem as problem:
-            if scope.get("answering"):
+            if exchange.answering:
                 raise
-            self._metrics.rejected(REASONS[problem.status_code])
-            await problem_response(problem, scope.get("request_id"))(scope, receive, send)
+            self._metrics.rejected(REASON_OF_STATUS[problem.status_code])
+            await problem_response(problem, exchange.request_id)(scope, receive, send)
 
-    async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _timed(self, scope: Scope, exchange: Exchange, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (an ASGI server runs each request in a task)
         self._deadlines.begin(task)
         try:
-            await self._admitted(scope, receive, send)
+            await self._admitted(scope, exchange, receive, send)
         except asyncio.CancelledError:
             if not self._deadlines.expired(task):
                 raise
@@ -76,10 +78,10 @@ class Limits:
         finally:
             self._deadlines.end(task)
 
-    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A place is taken once the body is here: clients that send slowly must not keep the others out.
+    async def _admitted(self, scope: Scope, exchange: Exchange, receive: Receive, send: Send) -> None:
+        """Answer within the limits. A place is taken once the body is here, so slow clients do not keep others out.
 
-        Where there is no place, the body is not waited for.
+        If there is no place, the request is rejected without waiting for its body.
         """
         self._enter()
         self._admission.leave()
@@ -88,6 +90,7 @@ class Limits:
             message = await self._body(receive, message)
         if message["type"] == "http.disconnect":
             return
+        exchange.body = message.get("body", b"")
         self._enter()
         try:
             await self._app(scope, _replayed(message, receive), send)
@@ -98,7 +101,7 @@ class Limits:
         if not self._admission.enter():
             raise Problem(503, "Too many requests at once. Try again.", headers={"Retry-After": "1"})
 
-    def _check(self, scope: Scope) -> None:
+    def _check(self, scope: Scope, exchange: Exchange) -> None:
         length = content_type = key = b""
         for name, value in scope["headers"]:
             if name == b"content-length":
@@ -107,20 +110,20 @@ class Limits:
                 content_type = value
             elif name == b"x-api-key":
                 key = value
-        if self._key is not None and scope["path"] not in OPEN and not hmac.compare_digest(key, self._key):
-            raise Problem(401, "This service needs the key it was started with, as the header X-API-Key.")
+        if self._key is not None and scope["path"] not in PATHS_WITHOUT_KEY and not hmac.compare_digest(key, self._key):
+            raise Problem(401, "The request needs the service's key in the header X-API-Key.")
         if length.isdigit() and int(length) > self._max_body:
             raise self._too_large()
         route = self._posts.get(scope["path"]) if scope["method"] == "POST" else None
-        scope["route"] = route  # for the log, until the router does the same: it may not come to that
+        exchange.route = getattr(route, "path", None)  # for the log: the request might not reach the router
         if route and not _is_json(content_type):
             allowed = {"field": "Content-Type", "detail": "not JSON", "allowed": "application/json"}
             raise Problem(415, "The body must be sent as application/json.", [allowed])
 
     async def _body(self, receive: Receive, message: Message) -> Message:
-        """The rest of a body that begins with ``message``, as one message, or the news that the client went away.
+        """The rest of a body that begins with ``message``, as one message; or the message that the client has left.
 
-        Bodies that arrive in pieces share a bounded room, as large as that of all requests that may be inside.
+        Bodies that arrive in pieces share bounded memory: the body limit times the concurrency limit.
         """
         pieces = bytearray()
         try:
@@ -129,7 +132,7 @@ class Limits:
                 if len(pieces) + len(piece) > self._max_body:  # a chunked body declares no length
                     raise self._too_large()
                 if len(piece) > self._room:
-                    raise Problem(503, "Too much is arriving at once. Try again.", headers={"Retry-After": "1"})
+                    raise Problem(503, "Too many bodies are arriving at once. Try again.", headers={"Retry-After": "1"})
                 pieces += piece
                 self._room -= len(piece)
                 if not message.get("more_body"):
@@ -149,7 +152,7 @@ class Limits:
 
 
 def _replayed(message: Message, receive: Receive) -> Receive:
-    """A ``receive`` that gives a message that is here already, and then whatever comes."""
+    """A ``receive`` that returns ``message`` first, and then whatever arrives."""
     waiting = True
 
     async def replayed() -> Message:

@@ -1,4 +1,4 @@
-"""One JSON line an event, and one a request. No bodies, no query strings, no addresses: nothing about a person."""
+"""Logs one JSON line per event and per request: no bodies, query strings or addresses, so nothing about a person."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import secrets
 import sys
 import time
+from collections.abc import Container
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
@@ -17,32 +18,33 @@ import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from labserver.api.lifecycle import Health
-from labserver.monitor.metrics import HttpMetrics
+from labserver.api.exchange import begin
+from labserver.api.lifecycle import Readiness
+from labserver.api.metrics import HttpMetrics
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class LossyStream:
-    """Takes what it is given and never raises: a full disk, or a reader that is gone, must not cost an answer."""
+    """A stream that never raises: a full disk, or a reader that is gone, must not cost an answer."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
     def write(self, data: bytes) -> int:
-        """Write, or lose."""
+        """Write the text, or lose it."""
         with suppress(OSError):
             self._stream.write(data)
         return len(data)
 
     def flush(self) -> None:
-        """Try to."""
+        """Flush if possible."""
         with suppress(OSError):
             self._stream.flush()
 
 
 def output() -> BinaryIO:
-    """Where log lines go."""
+    """The stream that log lines go to."""
     return cast(BinaryIO, LossyStream(sys.stdout.buffer))
 
 
@@ -86,15 +88,25 @@ def configure(level: str) -> None:
 
 
 class RequestLog:
-    """Gives each request an id, returns it as ``X-Request-ID``, and writes and counts one line a request.
+    """Gives each request an id, returns it as ``X-Request-ID``, and writes and counts one line per request.
 
-    Lines are gathered and written a few times a second: a write for each would cost more than the prediction.
+    Lines are collected and written a few times a second: one write per line would cost more than the prediction.
     """
 
     FLUSH_SECONDS = 0.1
 
-    def __init__(self, app: ASGIApp, health: Health, metrics: HttpMetrics, stream: BinaryIO, enabled: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        health: Readiness,
+        metrics: HttpMetrics,
+        traffic: Container[str],
+        stream: BinaryIO,
+        enabled: bool,
+    ) -> None:
+        """``traffic`` are the paths that the service is there for: see :class:`HttpMetrics`."""
         self._app = app
+        self._traffic = traffic
         self._health = health
         self._metrics = metrics
         self._stream = stream
@@ -109,17 +121,18 @@ class RequestLog:
             self.flush()
             return
         started = time.perf_counter()
-        self._metrics.started()
-        request_id = scope["request_id"] = self._request_id(scope)
+        traffic = scope["path"] in self._traffic
+        self._metrics.started(traffic)
+        exchange = begin(scope, self._request_id(scope))
         status = 0
 
         async def tagged_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                scope["answering"] = True
+                exchange.answering = True
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
-                headers.append((b"x-request-id", request_id.encode()))
+                headers.append((b"x-request-id", exchange.request_id.encode()))
                 if self._health.draining:  # so that a client's next request goes to another worker
                     headers.append((b"connection", b"close"))
             await send(message)
@@ -128,13 +141,13 @@ class RequestLog:
             await self._app(scope, receive, tagged_send)
         finally:
             seconds = time.perf_counter() - started
-            route = getattr(scope.get("route"), "path", None) or "unmatched"
-            self._metrics.finished(route, scope["method"], status, seconds)
+            route = exchange.route_in(scope)
+            self._metrics.finished(route, scope["method"], status, seconds, traffic)
             if self._enabled:
-                self._write(request_id, scope["method"], route, status, seconds)
+                self._write(exchange.request_id, scope["method"], route, status, seconds)
 
     def flush(self) -> None:
-        """Write what is gathered."""
+        """Write the collected lines."""
         lines, self._lines = self._lines, []
         self._stream.write(b"".join(lines))
         self._stream.flush()

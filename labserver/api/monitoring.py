@@ -1,9 +1,9 @@
-"""What the service knows of its own health: for Prometheus, and for the dashboard."""
+"""The service's own state: ``/metrics`` for Prometheus, and ``/v1/monitor`` for the dashboard."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -11,17 +11,20 @@ from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 from pydantic import BaseModel, Field, TypeAdapter
 
+from labserver.api.metrics import HttpMetrics
 from labserver.api.problems import documented
-from labserver.monitor.metrics import HttpMetrics, exposition
-from labserver.monitor.monitor import Monitor
-from labserver.stages import CHANGES, in_force
+from labserver.errors import StoreUnavailable
+from labserver.monitor.ports import Monitor
+from labserver.monitor.prometheus import exposition
+from labserver.service.ports import Service
+from labserver.service.schedule import Now
 
 STATUSES = {"GET": (503,), "POST": (422, 503)}
-"""Answers beside the usual one whose series exist from the start."""
+"""Statuses other than the usual one whose series exist from the start."""
 
 
 class PartShown(BaseModel):
-    """A part in force. ``own`` says that it is a learner's."""
+    """An active part. ``own`` says that it is a learner's."""
 
     part: str
     lesson: int
@@ -31,7 +34,7 @@ class PartShown(BaseModel):
 
 
 class ExerciseShown(BaseModel):
-    """How far a learner is with an exercise: ``state`` is of the last check, ``whose`` says whose part is in force."""
+    """A learner's progress in an exercise: ``state`` is that of the last check, ``whose`` says whose part is active."""
 
     lesson: int
     title: str
@@ -39,14 +42,37 @@ class ExerciseShown(BaseModel):
     whose: str
 
 
-EXERCISES = TypeAdapter(Annotated[list[ExerciseShown], Field(max_length=20)])
+EXERCISES_ADAPTER = TypeAdapter(Annotated[list[ExerciseShown], Field(max_length=20)])
+
+
+@dataclass(frozen=True)
+class ShownBeside:
+    """Content of the page that is not the service's own, passed in by the program that starts it.
+
+    Attributes:
+        parts: the origin of the service's parts.
+        exercises: returns a learner's progress; called each time.
+        own: names of the parts that are a learner's.
+    """
+
+    parts: list[PartShown] = field(default_factory=list)
+    exercises: Callable[[], list[ExerciseShown]] = list
+    own: list[str] = field(default_factory=list)
 
 
 class MonitorResponse(BaseModel):
-    """The state of the service and of the model, of the worker that answers."""
+    """The state of the service and of the model, of the worker that answers.
+
+    ``home`` tells home folders apart (:func:`labserver.homes.identity`). ``clock`` is the moment up to which the data
+    are complete, and ``next_departure`` a departure that can be asked about with values as fresh as they get; both are
+    null while the online store does not respond. ``requests`` counts predictions, batches, vectors and outcomes.
+    ``shadow`` counts the answers of a second model that is never sent, if there is one.
+    """
 
     stage: int
+    home: str
     clock: str | None
+    next_departure: str | None
     bundle: dict[str, Any]
     parts: list[PartShown]
     exercises: list[ExerciseShown]
@@ -55,38 +81,45 @@ class MonitorResponse(BaseModel):
     features: list[dict[str, Any]]
     recent: list[dict[str, Any]]
     quality: dict[str, Any]
+    shadow: dict[str, int] | None = None
     alerts: list[dict[str, Any]]
 
 
 def monitoring_routes(
     http: HttpMetrics,
     registry: CollectorRegistry,
+    service: Service,
     monitor: Monitor,
     manifest: Mapping[str, Any],
     lesson: int,
-    own: Sequence[str],
-    progress: Path,
+    home: str,
+    beside: ShownBeside,
 ) -> APIRouter:
-    """``GET /metrics`` and ``GET /v1/monitor``. ``progress`` is the file that ``lab check`` writes."""
+    """``GET /metrics`` and ``GET /v1/monitor``, which also shows ``beside``."""
     router = APIRouter(responses=documented(401), tags=["monitoring"])
-    shown = ("bundle_hash", "model_version", "features_version", "built_at")
-    bundle = {name.removeprefix("bundle_"): manifest[name] for name in shown}
-    parts = parts_in_force(lesson, own)
+    named = ("bundle_hash", "model_version", "features_version", "built_at")
+    bundle = {name.removeprefix("bundle_"): manifest[name] for name in named}
 
-    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}}
+
+    @router.get("/metrics", response_class=Response, responses=text, summary="Read the metrics for Prometheus")
     async def metrics() -> Response:
         """For Prometheus: the text format, version 0.0.4."""
         http.flush()
         return Response(exposition(registry), media_type=CONTENT_TYPE_LATEST)
 
-    @router.get("/v1/monitor")
-    async def monitored() -> MonitorResponse:
+    @router.get("/v1/monitor", summary="Watch the service and the model")
+    async def monitor_state() -> MonitorResponse:
         """Requests, features, predictions, outcomes and alerts, as the dashboard shows them."""
+        now = _now(service)
         return MonitorResponse(
             stage=lesson,
+            home=home,
+            clock=now.clock.isoformat() if now else None,
+            next_departure=now.departure.isoformat() if now else None,
             bundle=bundle,
-            parts=parts,
-            exercises=exercises(progress),
+            parts=beside.parts,
+            exercises=beside.exercises(),
             requests=http.recent(),
             **monitor.status(),
         )
@@ -94,28 +127,11 @@ def monitoring_routes(
     return router
 
 
-def exercises(file: Path) -> list[ExerciseShown]:
-    """What is in the file; nothing if there is none, or something else is in it."""
+def _now(service: Service) -> Now | None:
     try:
-        return EXERCISES.validate_json(file.read_bytes())
-    except (OSError, ValueError):
-        return []
-
-
-def parts_in_force(lesson: int, own: Sequence[str]) -> list[PartShown]:
-    """The contents page of a stage, in the order of its lessons."""
-    factories = in_force(lesson)
-    return [
-        PartShown(
-            part=change.part,
-            lesson=change.lesson,
-            factory=change.factory,
-            why=change.why,
-            own=change.part in own,
-        )
-        for change in sorted(CHANGES, key=lambda change: change.lesson)
-        if factories.get(change.part) == change.factory
-    ]
+        return service.now()
+    except StoreUnavailable:
+        return None
 
 
 def expected_series(routers: Sequence[APIRouter]) -> list[tuple[str, str, Sequence[int]]]:

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents. They say what is allowed, and never repeat what was sent."""
+"""Errors as RFC 9457 problem documents. They name the allowed values, and never repeat the value that was sent."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from labserver.api.exchange import exchange_of
 from labserver.api.schemas import ALLOWED
 from labserver.errors import Refused, StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 
-SCHEMA: dict[str, Any] = {
+PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "Problem",
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -52,8 +53,8 @@ MEANINGS = {
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What the OpenAPI document says of these statuses, in FastAPI's form."""
-    content = {MEDIA_TYPE: {"schema": SCHEMA}}
+    """The description of these statuses for the OpenAPI document, in FastAPI's form."""
+    content = {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}
     return {status: {"description": MEANINGS[status], "content": content} for status in statuses}
 
 
@@ -106,7 +107,7 @@ def from_validation(errors: Sequence[Any]) -> Problem:
 
 
 def to_problem(error: Exception) -> Problem:
-    """What a client is told of an error."""
+    """The problem that a client gets for an error."""
     match error:
         case Problem():
             return error
@@ -123,7 +124,7 @@ def to_problem(error: Exception) -> Problem:
             return Problem(400, "The body did not arrive.")
         case StoreUnavailable():
             return Problem(503, "The online store does not answer. Try again.", headers={"Retry-After": "1"})
-    return Problem(500, "The service made a mistake. The request id finds it in the log.")
+    return Problem(500, "Internal error. Search the log for the request id.")
 
 
 def answer_to(error: Exception, request_id: str | None) -> JSONResponse:
@@ -136,14 +137,22 @@ def answer_to(error: Exception, request_id: str | None) -> JSONResponse:
     return problem_response(problem, request_id)
 
 
-KINDS = (HTTPException, RequestValidationError, ValidationError, Refused, ClientDisconnect, StoreUnavailable, Exception)
+HANDLED_ERRORS = (
+    HTTPException,
+    RequestValidationError,
+    ValidationError,
+    Refused,
+    ClientDisconnect,
+    StoreUnavailable,
+    Exception,
+)
 
 
 def install(app: FastAPI) -> None:
     """Answer every error with a problem document."""
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
-        return answer_to(error, request.scope.get("request_id"))
+        return answer_to(error, exchange_of(request.scope).request_id)
 
-    for kind in KINDS:
+    for kind in HANDLED_ERRORS:
         app.add_exception_handler(kind, handle)

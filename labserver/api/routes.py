@@ -1,4 +1,4 @@
-"""The routes of the interface. Each turns a message into a call of the service, and back."""
+"""The routes of the interface. Each turns a request into a call of the service, and its result into an answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from fastapi.routing import APIRoute
 
 from labserver.api.bodies import StrictRoute
-from labserver.api.lifecycle import Health
+from labserver.api.lifecycle import Readiness
 from labserver.api.problems import Problem, documented
 from labserver.api.schemas import (
     BatchRequest,
@@ -29,7 +29,8 @@ from labserver.api.schemas import (
 from labserver.api.schemas import Health as HealthShown
 from labserver.features.catalogue import Catalogue
 from labserver.monitor.outcomes import Outcome, OutcomeConflict, OutcomeStore
-from labserver.service.prediction import Service, together
+from labserver.service.answer import all_or_first_refusal
+from labserver.service.ports import Service
 
 PROBLEMS = documented(400, 401, 408, 413, 415, 422, 503)
 
@@ -38,21 +39,21 @@ def prediction_routes(service: Service, model_version: str, features_version: st
     """Predictions, one or many, and the vector behind one."""
     router = APIRouter(prefix="/v1", route_class=StrictRoute, responses=PROBLEMS, tags=["predictions"])
 
-    @router.post("/predictions")
+    @router.post("/predictions", summary="Predict one flight")
     def predict(flight: PredictionRequest) -> PredictionResponse:
         """How likely is this flight to arrive more than 15 minutes late?"""
-        return PredictionResponse.of(service.predict(flight.to_flight()), model_version, features_version)
+        return PredictionResponse.from_answer(service.predict(flight.to_flight()), model_version, features_version)
 
-    @router.post("/predictions/batch")
+    @router.post("/predictions/batch", summary="Predict a batch")
     def predict_batch(batch: BatchRequest) -> BatchResponse:
-        """The same for up to 1,000 flights, in order."""
-        answers = together(service.predict_each([flight.to_flight() for flight in batch.flights]))
+        """How likely is each of up to 1,000 flights to arrive more than 15 minutes late? Answered in order."""
+        answers = all_or_first_refusal(service.predict_each([flight.to_flight() for flight in batch.flights]))
         return BatchResponse.model_construct(
-            predictions=[PredictionResponse.of(answer, model_version, features_version) for answer in answers]
+            predictions=[PredictionResponse.from_answer(answer, model_version, features_version) for answer in answers]
         )
 
-    @router.post("/features/vector")
-    def vector(flight: PredictionRequest) -> VectorResponse:
+    @router.post("/features/vector", summary="Show what the model would see")
+    def feature_vector(flight: PredictionRequest) -> VectorResponse:
         """The features that a prediction would use, with the origin and age of each."""
         found = service.vector(flight.to_flight())
         return VectorResponse(
@@ -66,11 +67,11 @@ def prediction_routes(service: Service, model_version: str, features_version: st
 
 
 def outcome_routes(outcomes: OutcomeStore) -> APIRouter:
-    """What became of the predicted flights."""
+    """The route for outcomes of predicted flights."""
     router = APIRouter(prefix="/v1", route_class=StrictRoute, responses=PROBLEMS, tags=["outcomes"])
 
-    @router.post("/outcomes", status_code=202, responses=documented(409))
-    async def outcome(outcome: OutcomeRequest) -> OutcomeAccepted:
+    @router.post("/outcomes", status_code=202, responses=documented(409), summary="Record an outcome")
+    async def record_outcome(outcome: OutcomeRequest) -> OutcomeAccepted:
         """Record how late a flight arrived. Safe to repeat; on disk once it is answered."""
         try:
             await asyncio.wrap_future(outcomes.record(Outcome(outcome.id, outcome.arrival_delay_minutes)))
@@ -85,15 +86,15 @@ def outcome_routes(outcomes: OutcomeStore) -> APIRouter:
 
 
 def description_routes(catalogue: Catalogue, manifest: Mapping[str, Any], lesson: int, own: list[str]) -> APIRouter:
-    """What the service knows of itself."""
+    """The routes that describe the catalogue and the model."""
     router = APIRouter(prefix="/v1", responses=documented(401, 408, 503), tags=["description"])
 
-    @router.get("/features")
+    @router.get("/features", summary="List the features")
     async def features() -> CatalogueResponse:
         """The catalogue: every feature with its unit, meaning, owner, definition and ranges."""
         return CatalogueResponse(**catalogue.described())
 
-    @router.get("/model")
+    @router.get("/model", summary="Describe the model")
     async def model() -> ModelResponse:
         """What is served: signature, training window, metrics on held-out months, hashes."""
         return ModelResponse(
@@ -105,17 +106,19 @@ def description_routes(catalogue: Catalogue, manifest: Mapping[str, Any], lesson
     return router
 
 
-def health_routes(health: Health) -> APIRouter:
-    """For supervisors and balancers."""
+def health_routes(health: Readiness) -> APIRouter:
+    """The health checks for supervisors and balancers."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/healthz")
-    async def alive() -> HealthShown:
+    @router.get("/healthz", summary="Check that the process answers")
+    async def healthz() -> HealthShown:
         """The process answers."""
         return HealthShown(status="ok")
 
-    @router.get("/readyz", responses={503: {"description": "Not ready", "model": HealthShown}})
-    async def ready(response: Response) -> HealthShown:
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready", "model": HealthShown}}
+
+    @router.get("/readyz", responses=not_ready, summary="Check that the service is ready")
+    async def readyz(response: Response) -> HealthShown:
         """The service may be sent requests."""
         if reason := health.reason():
             response.status_code = 503

@@ -1,4 +1,4 @@
-"""The messages of the interface. Every field is bounded."""
+"""The request and response models of the interface. Every field is bounded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from labserver.features.flight import Flight
+from labserver.service.answer import Answer
 from labserver.service.decision import Decision
-from labserver.service.prediction import Answer
 
 MAX_FLIGHTS = 1000
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
@@ -44,26 +44,45 @@ Name = Annotated[str, Field(max_length=64)]
 Airport = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 
-class Message(BaseModel):
-    """Unknown fields are refused: a misspelt optional field would otherwise be ignored in silence."""
+FLIGHT_EXAMPLE: dict[str, Any] = {
+    "carrier": "UA",
+    "flight": 1545,
+    "origin": "EWR",
+    "dest": "ORD",
+    "tailnum": "N14228",
+    "scheduled_departure": "2013-09-01T02:00:00-04:00",
+}
+"""Two hours after the clock of a build: its answer rests on fresh values. ``/openapi.json`` moves it with the clock."""
+
+BATCH_EXAMPLE: dict[str, Any] = {
+    "flights": [FLIGHT_EXAMPLE, FLIGHT_EXAMPLE | {"carrier": "B6", "flight": 583, "origin": "JFK", "dest": "MCO"}]
+}
+
+
+class StrictModel(BaseModel):
+    """A model that rejects unknown fields: a misspelt optional field would otherwise be ignored in silence."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class PredictionRequest(Message):
-    """A scheduled flight. ``as_of`` is when the question is put: two hours before departure where it is left out."""
+class PredictionRequest(StrictModel):
+    """A scheduled flight, from the clock on (``GET /v1/monitor`` shows it). ``as_of`` is the prediction time: two hours
+    before departure where it is left out, but not before the clock.
+    """
 
-    carrier: Annotated[str, Field(pattern="^[A-Z0-9]{2}$", examples=["UA"])]
-    flight: Annotated[int, Field(ge=1, le=9999, examples=[1545])]
-    origin: Annotated[Airport, Field(examples=["EWR"])]
-    dest: Annotated[Airport, Field(examples=["ORD"])]
-    tailnum: Annotated[str | None, Field(pattern="^[A-Z0-9]{2,8}$", examples=["N14228"])] = None
-    scheduled_departure: Annotated[Time, Field(examples=["2013-09-01T17:30:00-04:00"])]
+    model_config = ConfigDict(json_schema_extra={"examples": [FLIGHT_EXAMPLE]})
+
+    carrier: Annotated[str, Field(pattern="^[A-Z0-9]{2}$")]
+    flight: Annotated[int, Field(ge=1, le=9999)]
+    origin: Airport
+    dest: Airport
+    tailnum: Annotated[str | None, Field(pattern="^[A-Z0-9]{2,8}$")] = None
+    scheduled_departure: Time
     as_of: Time | None = None
     overrides: Annotated[dict[Name, float] | None, Field(max_length=64, examples=[{"visibility": 0.5}])] = None
 
     def to_flight(self) -> Flight:
-        """The same, in the service's words."""
+        """The flight as the service's own type."""
         return Flight(
             self.carrier,
             self.flight,
@@ -97,8 +116,8 @@ class PredictionResponse(BaseModel):
     stale: list[str]
 
     @classmethod
-    def of(cls, answer: Answer, model_version: str, features_version: str) -> PredictionResponse:
-        """The message for an answer."""
+    def from_answer(cls, answer: Answer, model_version: str, features_version: str) -> PredictionResponse:
+        """Make the response for an answer."""
         return cls(
             id=answer.id,
             probability=answer.probability,
@@ -110,20 +129,26 @@ class PredictionResponse(BaseModel):
         )
 
 
-class BatchRequest(Message):
+class BatchRequest(StrictModel):
     """Up to a thousand flights, answered in order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [BATCH_EXAMPLE]})
 
     flights: Annotated[list[PredictionRequest], Field(min_length=1, max_length=MAX_FLIGHTS)]
 
 
 class BatchResponse(BaseModel):
-    """One prediction a flight, in the order of the request."""
+    """One prediction per flight, in the order of the request."""
 
     predictions: list[PredictionResponse]
 
 
-class OutcomeRequest(Message):
+class OutcomeRequest(StrictModel):
     """How late a predicted flight arrived; null if it never did."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": "0123456789abcdef0123456789abcdef", "arrival_delay_minutes": 12}]}
+    )
 
     id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     arrival_delay_minutes: Annotated[float | None, Field(ge=-1440, le=10080)]

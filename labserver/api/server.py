@@ -1,108 +1,188 @@
-"""What uvicorn imports: ``uvicorn --factory labserver.api.server:create``, settings from the environment.
+"""The process that serves an application: its command line, its socket, its workers, and how it ends.
 
-The application is imported by ``create``: who only wants the command line (``labserver serve``) must not wait for it.
+:mod:`labserver.server` is the one of the finished service.
 """
 
 from __future__ import annotations
 
-import ipaddress
+import argparse
 import os
 import resource
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from labserver.api.listening import BACKLOG, address, bind, is_loopback, listen, reserve
 from labserver.errors import LabError
-from labserver.settings import FINISHED, Settings, settings
+from labserver.settings import FINISHED_STAGE, Settings, settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    Create = Callable[[], FastAPI]
 
-def create() -> FastAPI:
-    """The application. A fault that a person can mend ends the process with one line."""
-    from labserver.api.app import create_app
+
+def server_command(
+    module: str, workers: int = 1, *, port: socket.socket | None = None, unix_socket: Path | None = None
+) -> list[str]:
+    """The command line behind ``labserver serve``.
+
+    Args:
+        module: whose process it is, such as ``"labserver.server"``.
+        workers: worker processes.
+        port: a bound socket that the process inherits; left out, it binds the port of its settings.
+        unix_socket: listen there instead. See :func:`labserver.api.listening.reserve`.
+    """
+    command = [sys.executable, "-m", module, "--workers", str(workers)]
+    if unix_socket:
+        command += ["--unix-socket", str(unix_socket)]
+    elif port:
+        command += ["--inherited", str(port.fileno())]
+    return command
+
+
+def become(
+    module: str,
+    chosen: Settings,
+    workers: int = 1,
+    *,
+    port: socket.socket | None = None,
+    unix_socket: Path | None = None,
+) -> NoReturn:
+    """Replace this process by the service, so that a signal to it is a signal to the service.
+
+    Args:
+        module: whose process it is, as for :func:`server_command`.
+        chosen: as the environment says them.
+        workers: worker processes; they share one page of metrics.
+        port: a bound socket.
+        unix_socket: listen there instead.
+
+    Raises:
+        LabError: if the Unix socket cannot be used.
+    """
+    from labserver.monitor.workers import share_metrics
+
+    if port is not None:
+        port.set_inheritable(True)
+        number = int(port.getsockname()[1])
+        chosen = chosen.model_copy(update={"port": number})
+        os.environ["LABSERVER_PORT"] = str(number)
+    if unix_socket is not None:
+        reserve(unix_socket, workers)
+    share_metrics(chosen.shared_metrics, workers)
+    command = server_command(module, workers, port=port, unix_socket=unix_socket)
+    os.execv(command[0], command)  # noqa: S606
+
+
+def worker(create: Create) -> FastAPI:
+    """Make the application of one of several workers. A fault that a person can fix ends the process with one line."""
     from labserver.api.logs import configure
-    from labserver.stages import own_parts, stage
 
+    configure(settings().log_level)
+    _allow_connections()
     try:
-        chosen = settings()
-        check_host(chosen)
-        configure(chosen.log_level)
-        _allow_connections()
-        own = own_parts(chosen.parts) if chosen.parts else {}
-        return create_app(chosen, stage(chosen.lesson, own), sorted(own))
+        return create()
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 
 
 def _allow_connections() -> None:
-    """Take as many open files, and so connections, as the system grants: it starts processes with 1,024."""
+    """Raise the limit of open files, and so of connections, as far as the system allows: the default is 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # some systems say infinity and grant less
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def check_host(chosen: Settings) -> None:
-    """Refuse to show a teaching stage to a network.
+    """Refuse to serve a teaching stage to a network.
 
     Raises:
         LabError: if a stage below 9 would listen beyond loopback.
     """
-    loopback = chosen.host == "localhost"
-    if not loopback:
-        try:
-            loopback = ipaddress.ip_address(chosen.host).is_loopback
-        except ValueError:
-            raise LabError(f"{chosen.host!r} is not an address. Give an IP address or localhost.") from None
-    if chosen.lesson < FINISHED and not loopback:
+    if chosen.lesson < FINISHED_STAGE and not is_loopback(chosen.host):
         raise LabError(
-            f"Stage {chosen.lesson} is unfinished on purpose (it runs pickles and believes what it is sent), so it "
-            f"listens on loopback only. Use --host 127.0.0.1, or --lesson {FINISHED}."
+            f"Stage {chosen.lesson} is unfinished on purpose (it runs pickles and trusts its input), so it "
+            f"listens on loopback only. Use --host 127.0.0.1, or --lesson {FINISHED_STAGE}."
         )
 
 
-def reserve(unix_socket: Path, workers: int) -> None:
-    """Make a Unix socket that only this user can open. The server takes its place and keeps its mode.
+def serve(create: Create, worker: str, workers: int, inherited: int | None, unix_socket: Path | None) -> None:
+    """Serve until SIGTERM or Ctrl-C.
 
-    Without it uvicorn would open its own to every user of the machine. From here on, what this process and the server
-    write is for this user only.
+    Args:
+        create: makes the application of one worker.
+        worker: where several workers find theirs, such as ``"labserver.server:create_worker"``.
+        workers: worker processes.
+        inherited: the file descriptor of a bound socket; None to bind the port of the settings.
+        unix_socket: listen there instead.
 
     Raises:
-        LabError: if a server answers there already, the path is not usable, or there are several workers.
+        LabError: if the port or something else that the service needs is not usable.
     """
-    if workers > 1:
-        raise LabError("A Unix socket is for one worker. Leave out --workers, or listen on a port.")
-    os.umask(0o077)
-    try:
-        with socket.socket(socket.AF_UNIX) as probe:
-            if unix_socket.is_socket():
-                if probe.connect_ex(str(unix_socket)) == 0:
-                    raise LabError(f"{unix_socket} is in use: a server answers there.")
-                unix_socket.unlink()
-            probe.bind(str(unix_socket))
-        unix_socket.chmod(0o600)
-    except OSError as error:
-        raise LabError(f"{unix_socket} cannot be a socket ({error.strerror or error}).") from None
+    import structlog
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
 
+    from labserver.api.logs import configure
 
-def uvicorn_command(chosen: Settings, workers: int, unix_socket: Path | None = None) -> list[str]:
-    """The command line behind ``labserver serve``. See :func:`reserve` for a Unix socket."""
-    place = {"--uds": unix_socket} if unix_socket else {"--host": chosen.host, "--port": chosen.port}
-    options = {
-        **place,
-        "--workers": workers,
-        "--loop": "uvloop",
-        "--http": "labserver.api.connections:Connection",
-        "--log-level": chosen.log_level,
-        "--timeout-graceful-shutdown": chosen.shutdown_seconds,
+    chosen = settings()
+    check_host(chosen)
+    _allow_connections()
+    configure(chosen.log_level)
+    options: dict[str, Any] = {
+        "workers": workers,
+        "loop": "uvloop",
+        "http": "labserver.api.connections:Connection",
+        "log_config": None,  # ours stays
+        "log_level": chosen.log_level,
+        "timeout_graceful_shutdown": chosen.shutdown_seconds,
+        "access_log": False,
+        "server_header": False,
     }
-    flags = [str(word) for option in options.items() for word in option]
-    return [
-        *(sys.executable, "-m", "uvicorn", "--factory", "labserver.api.server:create"),
-        *flags,
-        *("--no-access-log", "--no-server-header"),
-    ]
+    if unix_socket:
+        try:
+            uvicorn.Server(uvicorn.Config(create(), uds=str(unix_socket), **options)).run()
+        finally:
+            unix_socket.unlink(missing_ok=True)
+        return
+    # An object, not its descriptor: uvicorn takes that for a Unix socket's and leaves Nagle's algorithm on, which costs
+    # every answer 40 ms.
+    bound = socket.socket(fileno=inherited) if inherited is not None else bind(chosen.host, chosen.port)
+    if workers > 1:
+        bound.set_inheritable(True)
+        config = uvicorn.Config(worker, factory=True, **options)
+        Multiprocess(config, sockets=[bound]).run()
+        return
+    config = uvicorn.Config(create(), backlog=BACKLOG, **options)
+    listen(bound)
+    structlog.get_logger().info("listening", address=address(bound))
+    uvicorn.Server(config).run(sockets=[bound])
+
+
+def run(create: Create, worker: str) -> None:
+    """Serve, with the arguments of this process. What a person can fix is one line and exit code 1.
+
+    Args:
+        create: as of :func:`serve`.
+        worker: as of :func:`serve`.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {worker.partition(':')[0]}")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--inherited", type=int)
+    parser.add_argument("--unix-socket", type=Path)
+    chosen = parser.parse_args()
+    try:
+        serve(create, worker, chosen.workers, chosen.inherited, chosen.unix_socket)
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Not sys.exit: a native library that is unloaded half-loaded prints pages of its own leaks after the one line.
+        os._exit(1)
+    except KeyboardInterrupt:
+        pass

@@ -1,1 +1,1 @@
-"""What the service costs: throughput, latency, memory, start-up."""
+"""Measures throughput, latency, memory and start-up of the service."""

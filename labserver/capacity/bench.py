@@ -6,34 +6,32 @@ import json
 import shutil
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-from rich.console import Console
 
 from labserver.capacity import mlserver_peer
 from labserver.capacity.cores import Cores, divided
 from labserver.capacity.load import closed_loop, open_loop
 from labserver.capacity.memory import pss_mib
-from labserver.capacity.process import Server, free_port, running_stage, scratch_home, started
 from labserver.capacity.question import BODY, PATH
 from labserver.errors import LabError
+from labserver.running.process import Server, free_port, running_stage, scratch_home, started
 from labserver.settings import Settings
 
-FLOOR = "floor"
+FLOOR_NAME = "floor"
 
 
 @dataclass
 class Subject:
-    """One service that is measured.
+    """A service that is measured.
 
     Attributes:
         name: as the table shows it.
-        url: what is asked, with the path.
-        body: with what.
-        pid: of its process.
+        url: the address of the requests, with the path.
+        body: the body of the requests.
+        pid: its process id.
         start_seconds: from start to ready.
         rates: requests/s of wrk, by round.
         p99: milliseconds under 70 % of that rate, by round.
@@ -64,7 +62,13 @@ class Subject:
 
 
 def bench(
-    settings: Settings, stages: list[int], rounds: int, seconds: int, console: Console, *, mlserver: bool = False
+    settings: Settings,
+    stages: list[int],
+    rounds: int,
+    seconds: int,
+    report: Callable[[str], None],
+    *,
+    mlserver: bool = False,
 ) -> str:
     """Measure, write ``bench.json`` and ``bench.md`` into the home folder, return the table.
 
@@ -81,7 +85,7 @@ def bench(
             subjects.append(stack.enter_context(_mlserver(home, programs, cores)))
         for number in range(rounds):
             for subject in subjects:
-                console.print(f"round {number + 1} of {rounds}: {subject.name}")
+                report(f"round {number + 1} of {rounds}: {subject.name}")
                 subject.measure(home.home / "wrk.lua", cores, seconds)
     table = _table(subjects)
     (settings.home / "bench.json").write_text(json.dumps([asdict(subject) for subject in subjects], indent=1))
@@ -90,7 +94,7 @@ def bench(
 
 
 def measured_alone(settings: Settings, lesson: int, rounds: int, seconds: int) -> Subject:
-    """One stage, with nothing beside it.
+    """Measure one stage alone.
 
     Raises:
         LabError: as :func:`bench`.
@@ -127,13 +131,13 @@ def _floor(home: Settings, cores: Cores) -> Iterator[Subject]:
     options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header"]
     with started([*command, *options], port, home.home, cores=cores.service) as server:
         server.await_ready()
-        yield _subject(FLOOR, server)
+        yield _subject(FLOOR_NAME, server)
 
 
 @contextmanager
 def _mlserver(home: Settings, programs: Path, cores: Cores) -> Iterator[Subject]:
     with mlserver_peer.running_mlserver(home, programs, cores.service) as server:
-        yield _subject(mlserver_peer.NAME, server, mlserver_peer.PATH, mlserver_peer.question(home))
+        yield _subject(mlserver_peer.PEER_NAME, server, mlserver_peer.PEER_PATH, mlserver_peer.question(home))
 
 
 def _subject(name: str, server: Server, path: str = PATH, body: str = BODY) -> Subject:

@@ -1,7 +1,7 @@
-"""How the build grows: the same year once and as several copies, timed step by step.
+"""Growth of the build: times each step on the year once and on several copies of it.
 
-Each copy has flight numbers and planes of its own, so that keys stay unique and a plane's history stays as long as it
-is. Airports, routes, weather and the number of days stay the same, as they do when an airline's traffic grows.
+Each copy has its own flight numbers and planes, so that keys stay unique and a plane's history keeps its length.
+Airports, routes, weather and the number of days stay the same, as they do when an airline's traffic grows.
 """
 
 from __future__ import annotations
@@ -12,20 +12,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import numpy as np
+import psutil
 
 from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue
-from labserver.features.history import write_history
-from labserver.features.join import FLIGHTS, point_in_time
-from labserver.features.ranges import CatalogueRanges, TypicalValues
+from labserver.features.ranges import clean
 from labserver.model.reference import what_training_saw
-from labserver.model.training import TRAINED_UNTIL, new_model
-from labserver.sources.contracts import SOURCES
-from labserver.sources.schemas import SCHEMAS
-from labserver.sources.warehouse import check_contracts, load_sources, raw_files
+from labserver.pipeline.history import write_history
+from labserver.pipeline.join import FLIGHTS, point_in_time
+from labserver.pipeline.sources.contracts import SOURCES
+from labserver.pipeline.sources.schemas import SCHEMAS
+from labserver.pipeline.sources.warehouse import check_contracts, load_sources, raw_files
+from labserver.pipeline.training import TRAINED_UNTIL, new_model
 
 COPIED = ("flights", "planes")
 COPIED_SCHEMAS = {  # numbers and planes that no airline has
@@ -38,7 +40,7 @@ MIB_PER_COPY = 900  # measured: ten copies peaked at 7,200 MiB in the join
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds by the clock on the wall, and of processor time over all threads."""
+    """Seconds of wall-clock time, and of processor time over all threads."""
 
     wall: float
     cpu: float
@@ -50,8 +52,8 @@ def growth(copies: int, catalogue: Catalogue, report: Callable[[str], None]) -> 
     Raises:
         LabError: if a contract fails, or the machine's memory is too small.
     """
-    needed, there = copies * MIB_PER_COPY, _available_mib()
-    if there is not None and there < needed:
+    needed, there = copies * MIB_PER_COPY, psutil.virtual_memory().available // 2**20
+    if there < needed:
         raise LabError(f"{copies} copies need about {needed:,} MiB of memory; {there:,} are free. Try fewer copies.")
     first, second, often = (_timed(number, catalogue, report) for number in (1, 1, copies))
     once = {step: _less(first[step], second[step]) for step in first}  # the first run reads cold files
@@ -107,8 +109,7 @@ def _timed(copies: int, catalogue: Catalogue, report: Callable[[str], None]) -> 
     with step("ranges and training"):
         train = labels["train"].to_numpy(bool)
         trained = catalogue.trained_on(what_training_saw(matrix[train], catalogue))
-        CatalogueRanges(trained).apply(matrix)
-        TypicalValues(trained).apply(matrix)
+        matrix = clean(matrix, trained)
         rows = train & labels["late"].notna().to_numpy()
         new_model().fit(matrix[rows], labels["late"].to_numpy()[rows].astype(np.bool_))
     return spent
@@ -133,14 +134,6 @@ def copied(folder: Path, copies: int) -> Mapping[str, str]:
             FROM read_csv($path, nullstr = ['', 'NA']) CROSS JOIN numbered
             """
         more[name] = str(folder / f"{name}-{copies}.csv")
-        duckdb.sql(query, params={"path": raw[name]}).write_csv(more[name])
+        found = duckdb.sql(query, params={"path": raw[name]})
+        cast("duckdb.DuckDBPyRelation", found).write_csv(more[name])  # None comes of what is no SELECT
     return more
-
-
-def _available_mib() -> int | None:
-    """Memory that is free, or None where the kernel does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:")), None)

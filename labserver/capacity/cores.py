@@ -1,4 +1,4 @@
-"""Which cores serve and which ask. Where both share one, what is measured is how they get in each other's way."""
+"""Assigns cores to the service and to the load. If both share one, they disturb each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Cores:
 
     @property
     def shared(self) -> bool:
-        """Whether the load runs on a core of the service."""
+        """True if the load runs on a core of the service."""
         return not self.load or bool(set(self.service) & set(self.load))
 
 

@@ -1,4 +1,4 @@
-"""The floor: a FastAPI endpoint with the service's own messages that answers a constant. What the framework costs."""
+"""The floor: a FastAPI endpoint with the service's own models that answers a constant: the framework's cost alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Throughput and latency over concurrency, by Locust: a closed loop with as many users as the level says.
+"""Throughput and latency over concurrency, by Locust: a closed loop with the level's number of users.
 
-A user waits for its answer before it asks again. That is what the scalability law describes. It is also why no latency
-from here says how long someone would wait who does not wait for others first: see ``labserver.capacity.load``.
+A user waits for its answer before it sends the next request. The scalability law describes such users. For the same
+reason these latencies do not show how long independent clients would wait: see ``labserver.capacity.load``.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from typing import Any
 import numpy as np
 
 from labserver.capacity.memory import family
-from labserver.capacity.process import Server, leashed
 from labserver.errors import LabError
+from labserver.running.process import Server, dying_with_parent
 
-USER = Path(__file__).with_name("locustfile.py")
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What ``users`` concurrent users got.
+    """Measurement with ``users`` concurrent users.
 
     Attributes:
-        users: how many asked at once.
+        users: number of concurrent users.
         throughput: answers/s.
         mean_ms: mean response time.
         p99_ms: to the millisecond, as Locust counts.
-        busy: cores that the service kept busy. Where it is well below what the service has, the generator was the
-            limit and the throughput is Locust's.
+        busy: cores that the service kept busy. If it is well below the service's cores, the load generator was the
+            bottleneck and the throughput is Locust's.
     """
 
     users: int
@@ -47,7 +47,7 @@ class Level:
 def measure_level(server: Server, users: int, seconds: int, cores: Sequence[int]) -> Level:
     """Run Locust on ``cores`` (empty for any) for ``seconds``, of which its own start takes up to a half.
 
-    On a busy machine the start may take all of them. Then it runs once more, for three times as long.
+    On a busy machine the start can take all of them. Then it runs once more, for three times as long.
 
     Raises:
         LabError: if Locust does not run, or any request fails.
@@ -60,13 +60,15 @@ def measure_level(server: Server, users: int, seconds: int, cores: Sequence[int]
 
 
 def _run(url: str, users: int, seconds: int, cores: Sequence[int]) -> list[dict[str, Any]]:
-    """What Locust wrote: one entry, or none if there was no answer."""
+    """Locust's results: one entry, or none if there was no answer."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "stats.json"
-        command = [sys.executable, "-m", "locust", "--locustfile", str(USER), "--host", url, "--headless"]
+        command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--host", url, "--headless"]
         count = ["--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds}s"]
         output = ["--only-summary", "--loglevel", "ERROR", "--json-file", str(result.with_suffix(""))]
-        done = subprocess.run(leashed([*command, *count, *output], cores), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            dying_with_parent([*command, *count, *output], cores), capture_output=True, text=True, check=False
+        )
         try:
             found: list[dict[str, Any]] = json.loads(result.read_text())
         except (OSError, ValueError):
@@ -81,7 +83,7 @@ def _level(found: dict[str, Any], users: int, cpu: float) -> Level:
         raise LabError(f"{share:.0%} of the requests of {users} users failed. The log of the service says why.")
     requests = found["num_requests"]
     mean = found["total_response_time"] / requests
-    # Locust's clock starts when the first answer is in. The users had begun to wait for about one answer's time before.
+    # Locust's clock starts at the first answer. The users began to wait about one answer's time before.
     seconds = found["last_request_timestamp"] - found["start_time"] + mean / 1e3
     throughput = requests / seconds
     milliseconds = np.array([float(value) for value in found["response_times"]])

@@ -1,8 +1,8 @@
-"""Two ways to load a service. Which one is right depends on the question.
+"""Two ways to load a service: closed loops for its capacity, an open loop for its latency.
 
-wrk and Locust are closed loops: each connection waits for its answer before it asks again, so they find the most that
-a service can do, and hide how long anyone would wait ("coordinated omission"). The open loop asks at a constant rate
-whether or not answers come, and counts the wait from the moment the question was due.
+wrk and Locust are closed loops: each connection waits for its answer before it sends the next request, so they find the
+highest throughput, and hide how long independent clients would wait ("coordinated omission"). The open loop sends at a
+constant rate whether or not answers arrive, and counts the wait from the moment the request was due.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import uvloop
 
-from labserver.capacity.process import leashed
 from labserver.errors import LabError
+from labserver.running.process import dying_with_parent
 
-SPIN = 0.002  # seconds before a question is due from which on the clock is watched instead of slept on
+BUSY_WAIT_SECONDS = 0.002  # seconds before a request is due in which the loop polls the clock instead of sleeping
 
 WRK_BODY = """wrk.method = "POST"
 wrk.body = [=[{body}]=]
@@ -34,14 +34,14 @@ wrk.headers["Content-Type"] = "application/json"
 
 
 def closed_loop(url: str, body: str, script: Path, cores: Sequence[int], connections: int, seconds: int) -> float:
-    """Requests/s by wrk, which runs on ``cores`` (empty for any) and is told what to send by ``script``.
+    """Requests/s by wrk, which runs on ``cores`` (empty for any) and sends the requests of ``script``.
 
     Raises:
         LabError: if wrk fails, no answer came, or any is not a 200.
     """
     script.write_text(WRK_BODY.format(body=body))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url]
-    printed = subprocess.run(leashed(command, cores), capture_output=True, text=True, check=False).stdout
+    printed = subprocess.run(dying_with_parent(command, cores), capture_output=True, text=True, check=False).stdout
     rate = re.search(r"Requests/sec:\s+([\d.]+)", printed)
     if rate is None or "Non-2xx" in printed:
         raise LabError(f"wrk did not measure {url}: {printed.strip()[-300:] or 'no output'}")
@@ -52,16 +52,16 @@ def closed_loop(url: str, body: str, script: Path, cores: Sequence[int], connect
 
 @dataclass(slots=True)
 class Answers:
-    """What came of questions put at a constant rate.
+    """The result of requests sent at a constant rate.
 
     Attributes:
-        rate: questions/s.
-        latencies: of each 200, in milliseconds from the moment the question was due.
+        rate: requests/s.
+        latencies: of each 200, in milliseconds from the moment the request was due.
         shed: number of 503s.
         failed: number of other answers, and of connections that broke before the answer.
-        unanswered: number of questions that the patience was not enough for.
-        late_ms: how late the generator itself put questions for which a connection was idle. Where these are not
-            small against the latencies, the generator is what was measured.
+        unanswered: number of requests without an answer when the patience ended.
+        late_ms: delay of the generator itself in sending requests for which a connection was idle. If it is not
+            small compared with the latencies, the measurement shows the generator.
     """
 
     rate: float
@@ -73,35 +73,35 @@ class Answers:
 
     @property
     def asked(self) -> int:
-        """How many questions were put."""
+        """Number of requests."""
         return len(self.latencies) + self.shed + self.failed + self.unanswered
 
     @property
     def complete(self) -> bool:
-        """Whether 99 of 100 were answered with a 200. If not, a percentile of those that were says little."""
+        """True if 99 of 100 were answered with a 200. If not, a percentile of those that were says little."""
         return len(self.latencies) >= 0.99 * self.asked
 
     @property
     def late_p99(self) -> float:
-        """p99 of ``late_ms``; 0 if no question found an idle connection."""
+        """p99 of ``late_ms``; 0 if no request found an idle connection."""
         return float(np.quantile(self.late_ms, 0.99)) if self.late_ms else 0.0
 
     def percentile(self, share: float) -> float:
-        """Such as 0.99 for p99, of the 200s, in milliseconds; NaN if there were none."""
+        """A quantile of the 200s, such as 0.99 for p99, in milliseconds; NaN if there were none."""
         return float(np.quantile(self.latencies, share)) if self.latencies else float("nan")
 
 
 def open_loop(
     url: str, body: str, rate: float, seconds: float, connections: int = 16, patience: float = 10.0
 ) -> Answers:
-    """Put ``body`` to ``url`` at a constant rate. Keeps one core busy, so that questions are put on time.
+    """Send ``body`` to ``url`` at a constant rate. Keeps one core busy, so that requests are sent on time.
 
     Args:
         url: with the path.
         body: JSON.
-        rate: questions/s.
-        seconds: for how long. At least one question is put.
-        connections: how many questions can be under way at once; more wait, and their wait counts.
+        rate: requests/s.
+        seconds: length of the run. At least one request is sent.
+        connections: number of concurrent requests; more wait, and their wait counts.
         patience: seconds to wait for the last answers.
 
     Raises:
@@ -117,7 +117,7 @@ def open_loop(
 
 
 class _OpenLoop:
-    """One run: puts the questions, and keeps the connections."""
+    """One run: sends the requests, and keeps the connections."""
 
     def __init__(self, url: str, body: str, rate: float) -> None:
         place = urlsplit(url)
@@ -131,15 +131,24 @@ class _OpenLoop:
         self._idle: list[_Connection] = []
         self._done = 0
         self._renewals: set[asyncio.Task[None]] = set()
+        self._open: set[_Connection] = set()
+        self._over = False
 
     async def run(self, count: int, connections: int, patience: float) -> Answers:
+        """See :func:`open_loop`."""
+        try:
+            return await self._ask(count, connections, patience)
+        finally:
+            await self._close()
+
+    async def _ask(self, count: int, connections: int, patience: float) -> Answers:
         for _ in range(connections):
             await self._connect()
         start = time.perf_counter()
         for number in range(count):
             moment = start + number / self._answers.rate
-            # Timers tick once a millisecond and a prediction takes less, so the last stretch is spent looking.
-            await asyncio.sleep(max(0.0, moment - time.perf_counter() - SPIN))
+            # Timers tick once a millisecond and a prediction takes less, so the loop polls the clock at the end.
+            await asyncio.sleep(max(0.0, moment - time.perf_counter() - BUSY_WAIT_SECONDS))
             while (now := time.perf_counter()) < moment:
                 await asyncio.sleep(0)
             if self._idle:
@@ -151,12 +160,17 @@ class _OpenLoop:
         while self._done < count and time.perf_counter() < deadline:
             await asyncio.sleep(0.001)
         self._answers.unanswered = count - self._done
-        for renewal in self._renewals:
-            renewal.cancel()
         return self._answers
 
+    async def _close(self) -> None:
+        self._over = True
+        await asyncio.gather(*self._renewals)
+        for connection in list(self._open):
+            connection.close()
+        await asyncio.sleep(0)  # each learns that it is gone
+
     def answered(self, moment: float, status: bytes) -> None:
-        """An answer to the question that was due at ``moment``; empty for a connection that broke."""
+        """Note the answer to the request that was due at ``moment``; empty for a connection that broke."""
         self._done += 1
         if status == b"200":
             self._answers.latencies.append((time.perf_counter() - moment) * 1e3)
@@ -165,15 +179,23 @@ class _OpenLoop:
         else:
             self._answers.failed += 1
 
+    def opened(self, connection: _Connection) -> None:
+        """Add a connection that can take its first request."""
+        self._open.add(connection)
+        self.free(connection)
+
     def free(self, connection: _Connection) -> None:
-        """The connection can take the next question, the one that waits longest first."""
+        """Give a connection its next request, the one that has waited longest."""
         if self._waiting:
             connection.ask(self._waiting.popleft())
         else:
             self._idle.append(connection)
 
     def lost(self, connection: _Connection) -> None:
-        """The connection is gone: open another in its place."""
+        """Replace a connection that is gone, unless the run is over."""
+        self._open.discard(connection)
+        if self._over:
+            return
         if connection in self._idle:
             self._idle.remove(connection)
         renewal = asyncio.get_running_loop().create_task(self._renew())
@@ -185,7 +207,7 @@ class _OpenLoop:
         await loop.create_connection(lambda: _Connection(self), self._host, self._port)
 
     async def _renew(self) -> None:
-        while True:
+        while not self._over:
             try:
                 return await self._connect()
             except OSError:
@@ -193,7 +215,7 @@ class _OpenLoop:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: a question, its answer, the next question."""
+    """One connection: a request, its answer, the next request."""
 
     def __init__(self, loop: _OpenLoop) -> None:
         self._loop = loop
@@ -202,7 +224,11 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class, which derives from neither
-        self._loop.free(self)
+        self._loop.opened(self)
+
+    def close(self) -> None:
+        self._moment = None  # a request without an answer has been counted as such
+        self._transport.abort()
 
     def ask(self, moment: float) -> None:
         self._moment = moment

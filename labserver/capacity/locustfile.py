@@ -1,6 +1,6 @@
-"""What one simulated user does: ask, wait for the answer, ask again without a pause (a closed loop).
+"""A simulated user: sends a request, waits for the answer, sends the next one without a pause (a closed loop).
 
-Locust runs this file in a process of its own, see ``labserver.capacity.closed``: gevent, which it rests on, replaces
+Locust runs this file in a process of its own, see ``labserver.capacity.levels``: gevent, which it rests on, replaces
 the sockets of the whole process.
 """
 

@@ -1,4 +1,4 @@
-"""Measures a stage: memory, throughput over concurrency, latency over rate. What a plan is made from."""
+"""Measures a stage for a plan: memory, throughput over concurrency, latency over rate."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from labserver.capacity.levels import Level, measure_level
 from labserver.capacity.load import Answers, closed_loop, open_loop
 from labserver.capacity.memory import StartUp, measure_memory
 from labserver.capacity.plan import Worker
-from labserver.capacity.process import Server, running_stage, scratch_home
 from labserver.capacity.question import BODY, PATH
 from labserver.capacity.usl import fit
 from labserver.errors import LabError
+from labserver.running.process import Server, running_stage, scratch_home
 from labserver.settings import Settings
 
 Report = Callable[[str], None]
 
-SHARES = (0.3, 0.5, 0.7, 0.8, 0.9)  # of the peak, at which latency is measured
-PATIENCE = 3.0  # seconds to wait for the last answers
-UNLIMITED = "100000"  # requests in a worker: the limit is what the plan is to find
+SHARES_OF_PEAK = (0.3, 0.5, 0.7, 0.8, 0.9)  # of the peak, at which latency is measured
+LAST_ANSWERS_SECONDS = 3.0  # seconds to wait for the last answers
+UNLIMITED = "100000"  # concurrent requests: no limit here, since the plan computes it
 SATURATED = 0.85  # share of its cores from which on the service, and not the generator, is the limit
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What to measure.
+    """A measurement to make.
 
     Attributes:
         lesson: the stage.
@@ -55,11 +55,11 @@ class Point:
     """The service under a constant rate, all workers together; medians of the rounds.
 
     Attributes:
-        rate: questions/s.
-        p50_ms: counted from when a question was due.
+        rate: requests/s.
+        p50_ms: counted from when a request was due.
         p99_ms: the same; infinite if more than one in a hundred was not answered with a 200.
-        late_ms: p99 of how late the generator put its questions. It is part of the above.
-        requests: how many were put in each round.
+        late_ms: p99 of the generator's own delay. It is part of the above.
+        requests: number of requests in each round.
     """
 
     rate: float
@@ -74,8 +74,8 @@ class Measured:
     """Everything that was measured of a stage.
 
     Attributes:
-        run: what was asked for.
-        cores: where service and load ran.
+        run: the measurement's settings.
+        cores: the cores of service and load.
         levels: by concurrency, all workers together.
         peak: the most that wrk or Locust got, requests/s of all workers.
         points: by rate.
@@ -93,17 +93,18 @@ class Measured:
 
     @property
     def saturated(self) -> bool:
-        """Whether the service was the limit under the highest concurrency, and not Locust."""
+        """True if the service, and not Locust, was the bottleneck under the highest concurrency."""
         return self.levels[-1].busy >= SATURATED * min(self.run.workers, len(self.cores.service) or math.inf)
 
 
-def measure(settings: Settings, run: Run, report: Report) -> Measured:
+def measure_capacity(settings: Settings, run: Run, report: Report) -> Measured:
     """Start the stage over a state of its own and measure it. Takes about a minute; reports each step.
 
+    ``run`` must have passed :func:`check`.
+
     Raises:
-        LabError: if a tool is missing, a level is not usable, or the stage does not start or answer.
+        LabError: if the stage does not start or answer.
     """
-    check(run)
     environment = {"LABSERVER_THREADS": str(run.threads), "LABSERVER_CONCURRENCY": UNLIMITED}
     with scratch_home(settings) as home, divided(run.workers * run.threads) as cores:
         memory, start_up = measure_memory(home, run.lesson, cores.service, environment)
@@ -128,13 +129,13 @@ def measure(settings: Settings, run: Run, report: Report) -> Measured:
 
 
 def check(run: Run) -> None:
-    """Refuse what would fail after a minute.
+    """Reject settings that would fail after a minute.
 
     Raises:
-        LabError: for a missing library, too few levels, or a system that does not tell PSS.
+        LabError: for a missing library, too few levels, or a system that does not report PSS.
     """
     if sys.platform != "linux":
-        raise LabError("Capacity is measured on Linux only: no other kernel tells how memory is shared.")
+        raise LabError("Capacity is measured on Linux only: no other kernel reports how memory is shared.")
     for module in ("locust", "memory_profiler", "psutil", "scipy"):
         if importlib.util.find_spec(module) is None:
             raise LabError(f"The library {module.replace('_', '-')} is not installed. Run `make setup`.")
@@ -149,7 +150,7 @@ def _level(server: Server, run: Run, users: int, cores: Cores, report: Report) -
 
 
 def _wrk(server: Server, run: Run, home: Settings, cores: Cores, report: Report) -> list[float]:
-    """What wrk gets, which itself costs less than Locust; nothing where it is not installed."""
+    """Requests/s of wrk, which needs less processor time than Locust; nothing if it is not installed."""
     if shutil.which("wrk") is None:
         report("wrk is not installed: the peak is what Locust gets. On Debian: apt-get install wrk.")
         return []
@@ -160,11 +161,13 @@ def _wrk(server: Server, run: Run, home: Settings, cores: Cores, report: Report)
 
 
 def _points(server: Server, run: Run, peak: float, report: Report) -> list[Point]:
-    rates = [share * peak for share in SHARES]
+    rates = [share * peak for share in SHARES_OF_PEAK]
     answers: list[list[Answers]] = [[] for _ in rates]
     for number in range(run.rounds):
         for rate, found in zip(rates, answers, strict=True):
-            found.append(open_loop(server.url + PATH, BODY, rate, run.seconds / 2, 32 * run.workers, PATIENCE))
+            found.append(
+                open_loop(server.url + PATH, BODY, rate, run.seconds / 2, 32 * run.workers, LAST_ANSWERS_SECONDS)
+            )
         report(f"open loop, round {number + 1} of {run.rounds}: {rates[0]:,.0f} to {rates[-1]:,.0f} requests/s")
     return [_point(found) for found in answers]
 

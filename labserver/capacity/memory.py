@@ -1,8 +1,8 @@
-"""What a worker needs in memory: the curve over its start, and the sum when several run.
+"""Memory of a worker: the curve over its start, and the sum of several workers.
 
 A process's resident size (RSS) counts a library that ten processes share ten times. The proportional set size (PSS)
-divides each shared page by the number of those who map it, so the PSS of all workers may be added up. The kernel
-says it in ``/proc/PID/smaps_rollup`` (Linux).
+divides each shared page by the number of those who map it, so the PSS of all workers can be added up. Linux alone
+reports it.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from labserver.capacity.load import open_loop
-from labserver.capacity.process import Environment, Server, running_stage, stage
 from labserver.capacity.question import BODY, PATH
 from labserver.errors import LabError
+from labserver.running.process import Environment, Server, running_stage, starting_stage
 from labserver.settings import Settings
 
-INTERVAL = 0.02  # seconds between two points of the curve
-LOOK = 0.2  # seconds after which memory-profiler is asked again
-AFTER = 1.0  # seconds that the curve goes on once the worker is ready
-WARM_UP = 200  # requests before a worker is measured: the first ones touch memory that start-up did not
+SAMPLE_SECONDS = 0.02  # seconds between two points of the curve
+PROFILER_TIMEOUT = 0.2  # seconds after which memory-profiler is called again
+SECONDS_AFTER_READY = 1.0  # seconds that the curve goes on once the worker is ready
+WARM_UP_REQUESTS = 200  # requests before a worker is measured: the first ones touch memory that start-up did not
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Memory:
     Attributes:
         alone: one worker, which needs no supervisor.
         worker: each worker, if there are several.
-        supervisor: what watches over several workers.
+        supervisor: the parent process of several workers.
     """
 
     alone: float
@@ -41,13 +40,13 @@ class Memory:
     supervisor: float
 
     def total(self, workers: int) -> float:
-        """MiB of ``workers`` workers and what watches over them."""
+        """MiB of ``workers`` workers and their supervisor."""
         if workers == 0:
             return 0.0
         return self.alone if workers == 1 else self.supervisor + workers * self.worker
 
     def fitting(self, limit: float) -> int:
-        """How many workers fit into ``limit`` MiB."""
+        """Number of workers that fit into ``limit`` MiB."""
         several = int((limit - self.supervisor) // self.worker)
         return several if several > 1 else int(self.alone <= limit)
 
@@ -70,12 +69,12 @@ class StartUp:
 def measure_memory(
     settings: Settings, lesson: int, cores: Sequence[int], environment: Environment
 ) -> tuple[Memory, StartUp]:
-    """Start one worker and watch it, then two and add up.
+    """Measure one worker from its start on, then two workers together.
 
     Raises:
-        LabError: if the kernel does not tell PSS, or the stage does not start.
+        LabError: if the kernel does not report PSS, or the stage does not start.
     """
-    with stage(settings, lesson, cores=cores, environment=environment) as server:
+    with starting_stage(settings, lesson, cores=cores, environment=environment) as server:
         start_up = watch(server)
         _warm_up(server)
         alone = pss_mib(server.process.pid)
@@ -95,12 +94,14 @@ def watch(server: Server) -> StartUp:
     import psutil
     from memory_profiler import memory_usage
 
-    options = {"interval": INTERVAL, "timeout": LOOK, "timestamps": True, "backend": "psutil_pss"}
+    options = {"interval": SAMPLE_SECONDS, "timeout": PROFILER_TIMEOUT, "timestamps": True, "backend": "psutil_pss"}
     points: list[tuple[float, float]] = []
     with ThreadPoolExecutor(1) as pool:
         ready = pool.submit(server.await_ready)
         with suppress(psutil.Error):  # it has ended: await_ready says why
-            while not (ready.done() and time.perf_counter() > server.started + server.ready_seconds + AFTER):
+            while not (
+                ready.done() and time.perf_counter() > server.started + server.ready_seconds + SECONDS_AFTER_READY
+            ):
                 points += memory_usage(server.process, **options)
                 if ready.done():
                     ready.result()
@@ -113,15 +114,14 @@ def pss_mib(pid: int) -> float:
     """Proportional set size of a process in MiB.
 
     Raises:
-        LabError: if the process is gone, or the kernel does not say (it is not Linux).
+        LabError: if the process is gone, or the kernel does not report it (it is not Linux).
     """
+    import psutil
+
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) / 1024
-    except OSError:
-        pass
-    raise LabError(f"The kernel does not say how much memory process {pid} uses. This needs Linux.")
+        return float(psutil.Process(pid).memory_full_info().pss / 2**20)
+    except (psutil.Error, AttributeError):  # AttributeError: what other systems report has no PSS
+        raise LabError(f"The kernel does not say how much memory process {pid} uses. This needs Linux.") from None
 
 
 def family(pid: int) -> list[int]:
@@ -133,4 +133,4 @@ def family(pid: int) -> list[int]:
 
 
 def _warm_up(server: Server) -> None:
-    open_loop(server.url + PATH, BODY, rate=WARM_UP, seconds=1)
+    open_loop(server.url + PATH, BODY, rate=WARM_UP_REQUESTS, seconds=1)

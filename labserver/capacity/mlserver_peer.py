@@ -1,6 +1,6 @@
-"""MLServer with our model, for scale: a server of the same kind that many run. It gets the features ready-made.
+"""MLServer with the same model, for comparison: a model server that is widely used. It gets computed features.
 
-MLServer 1.7 needs an old Starlette, so it lives in an environment of its own, ``mlserver-venv`` in the home folder.
+MLServer 1.7 needs an old Starlette, so it has its own environment, ``mlserver-venv`` in the home folder.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 
 import urllib3
 
-from labserver.capacity.process import Server, free_port, started
 from labserver.errors import LabError
+from labserver.running.process import Server, free_port, started
 from labserver.settings import Settings
 
-NAME = "MLServer 1.7"
-PATH = "/v2/models/delay/infer"
-READY = "/v2/models/delay/ready"
+PEER_NAME = "MLServer 1.7"
+PEER_PATH = "/v2/models/delay/infer"
+PEER_READY_PATH = "/v2/models/delay/ready"
 PACKAGES = ("mlserver==1.7.*", "onnxruntime")
 
 
@@ -51,7 +51,7 @@ def install(home: Path) -> Path:
 
 @contextmanager
 def running_mlserver(settings: Settings, programs: Path, cores: Sequence[int]) -> Iterator[Server]:
-    """MLServer with the bundle's model, in one process like our worker; see ``labserver.capacity.process.started``.
+    """MLServer with the bundle's model, in one process like our worker; see ``labserver.running.process.started``.
 
     Raises:
         LabError: if it does not become ready; quotes the end of its log.
@@ -77,7 +77,7 @@ def running_mlserver(settings: Settings, programs: Path, cores: Sequence[int]) -
     (folder / "model-settings.json").write_text(json.dumps(model))
     (folder / "settings.json").write_text(json.dumps(server))
     with started([str(programs / "mlserver"), "start", str(folder)], port, settings.home, cores=cores) as running:
-        running.await_ready(READY)
+        running.await_ready(PEER_READY_PATH)
         _check_answer(running, settings)
         yield running
 
@@ -92,7 +92,7 @@ def question(settings: Settings) -> str:
 def _check_answer(running: Server, settings: Settings) -> None:
     """A comparison of two servers is one only if they answer the same."""
     headers = {"Content-Type": "application/json"}
-    answer = urllib3.request("POST", running.url + PATH, body=question(settings), headers=headers)
+    answer = urllib3.request("POST", running.url + PEER_PATH, body=question(settings), headers=headers)
     expected = _golden(settings)["probability"]
     if answer.status != 200 or abs(answer.json()["outputs"][0]["data"][0] - expected) > 1e-6:
         raise LabError(f"MLServer does not answer {expected} for the bundle's golden vector: {answer.data!r}")

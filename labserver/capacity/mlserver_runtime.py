@@ -1,6 +1,6 @@
-"""The flight-delay model as MLServer serves it. Runs in MLServer's own environment: imports nothing of ours.
+"""The flight-delay model for MLServer. Runs in MLServer's own environment, so it imports nothing of this project.
 
-The session is set up as in ``labserver.model.predictor``, so that the servers differ and the arithmetic does not.
+The session has the settings of ``labserver.model.predictor``: only the servers differ, not the arithmetic.
 """
 
 from __future__ import annotations

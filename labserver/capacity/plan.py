@@ -1,7 +1,7 @@
-"""From what one worker can do to what a service needs: workers, threads, a concurrency limit, and the price.
+"""Plans a service from the measurement of one worker: workers, threads, a concurrency limit, and the price.
 
-A plan is arithmetic on measurements. It assumes that workers share nothing but memory and that each has cores of its
-own, so that two do twice as much as one; where that is in doubt, measure with two.
+A plan is arithmetic on measurements. It assumes that workers share nothing but memory and that each has its own cores,
+so that two do twice as much as one; if in doubt, measure with two.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Literal
 from labserver.capacity.memory import Memory
 from labserver.capacity.usl import Law
 
-Limit = Literal["p99", "memory", "cores"]
+Bottleneck = Literal["p99", "memory", "cores"]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is asked of the service.
+    """The target of a plan.
 
     Attributes:
         requests_per_second: the highest rate of the day.
-        p99_ms: what 99 of 100 requests must stay under, in milliseconds.
-        memory_mib: what all processes together may use.
+        p99_ms: highest p99, in milliseconds.
+        memory_mib: memory of all processes together.
         price_per_hour: of one core, in any currency.
-        spare: share of the capacity that is kept free for what was not foreseen, such as the loss of a worker.
-        cores: how many there are, or None for as many as it takes.
+        spare: share of the capacity to keep free for unforeseen events, such as the loss of a worker.
+        cores: number of cores, or None for as many as the target needs.
     """
 
     requests_per_second: float
@@ -41,12 +41,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What was measured of one worker.
+    """The measurement of one worker.
 
     Attributes:
         threads: threads of the model's arithmetic; each counts as a core.
         law: its throughput over concurrency, from a closed loop.
-        tail: how many times the mean response time the p99 was, under the highest concurrency.
+        tail: ratio of the p99 to the mean response time, under the highest concurrency.
         p99_ms: (requests/s, p99 in milliseconds) of an open loop, by rising rate.
         memory: of this worker, and of several.
     """
@@ -60,8 +60,8 @@ class Worker:
     def rate_within(self, p99_ms: float) -> float:
         """The highest rate whose p99 stays within ``p99_ms``, in requests/s; 0 if none does.
 
-        Between measured rates by a straight line, never beyond the highest one. A p99 that was lower at a higher rate
-        is noise: it counts as no lower than those before it.
+        Interpolated linearly between measured rates, never beyond the highest one. A p99 that was lower at a higher
+        rate is noise: it counts as no lower than those before it.
         """
         rates = [rate for rate, _ in self.p99_ms]
         highest_yet = list(accumulate((p99 for _, p99 in self.p99_ms), max))
@@ -92,15 +92,15 @@ MOST_CONCURRENT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to run, and what it will give.
+class CapacityPlan:
+    """The processes to run, and their predicted performance.
 
     Attributes:
         workers: processes.
         threads: of the model's arithmetic, in each worker.
-        concurrency_limit: requests that each worker may have at once. One more is refused with 503.
-        requests_per_second: what the workers can do within the p99 of the target, none of it kept spare.
-        headroom: the share of that which the target's rate leaves free; negative if it asks for more.
+        concurrency_limit: concurrent requests of each worker. Requests beyond it get 503.
+        requests_per_second: highest rate of the workers within the target's p99, with nothing kept spare.
+        headroom: the share of that rate which the target's rate leaves free; negative if the target is higher.
         memory_mib: of all processes.
         cost_per_million: price of a million predictions at the target's rate, or at the rate that can be served if
             that is less; infinite if nothing can be served.
@@ -114,17 +114,17 @@ class Plan:
     headroom: float
     memory_mib: float
     cost_per_million: float
-    limited_by: tuple[Limit, ...] = ()
+    limited_by: tuple[Bottleneck, ...] = ()
 
     @property
     def met(self) -> bool:
         return not self.limited_by
 
 
-def make_plan(worker: Worker, target: Target) -> Plan:
-    """The fewest workers that meet the target, or as many as there is room for if none meet it."""
+def make_plan(worker: Worker, target: Target) -> CapacityPlan:
+    """The fewest workers that meet the target, or as many as fit if no number meets it."""
     each = worker.rate_within(target.p99_ms)
-    room: dict[Limit, float] = {
+    room: dict[Bottleneck, float] = {
         "memory": worker.memory.fitting(target.memory_mib),
         "cores": math.inf if target.cores is None else target.cores // worker.threads,
     }
@@ -137,7 +137,7 @@ def make_plan(worker: Worker, target: Target) -> Plan:
     total = workers * each
     served = min(total, target.requests_per_second)
     price = workers * worker.threads * target.price_per_hour
-    return Plan(
+    return CapacityPlan(
         workers=workers,
         threads=worker.threads,
         concurrency_limit=worker.concurrency_within(target.p99_ms),

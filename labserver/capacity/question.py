@@ -1,4 +1,4 @@
-"""The question that every measurement asks: one real flight, late enough in the year for any clock."""
+"""The request that every measurement sends: one real flight, late enough in the year for any clock."""
 
 from __future__ import annotations
 

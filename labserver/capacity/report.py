@@ -1,4 +1,4 @@
-"""What was measured and planned, as text for people and as JSON for programs."""
+"""The report of a measurement and its plan, as text for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import asdict
 from typing import Any
 
 from labserver.capacity.measure import Measured
-from labserver.capacity.plan import Plan, Target
+from labserver.capacity.plan import CapacityPlan, Target
 
-LATE = 0.3
-"""Share of a p99 from which on the generator's own lateness spoils it."""
+LATENESS_SHARE = 0.3
+"""Share of a p99 above which the generator's own delay spoils it."""
 
 
-def text(measured: Measured, target: Target, plan: Plan) -> str:
+def text(measured: Measured, target: Target, plan: CapacityPlan) -> str:
     """Tables in Markdown, then the plan."""
     return "\n\n".join([_service(measured), _levels(measured), _points(measured), _plan(measured, target, plan)])
 
 
-def to_json(measured: Measured, target: Target, plan: Plan) -> dict[str, Any]:
-    """The same, JSON-ready: infinite and missing numbers are null."""
+def to_json(measured: Measured, target: Target, plan: CapacityPlan) -> dict[str, Any]:
+    """The report for JSON: infinite and missing numbers are null."""
     law = measured.worker.law
     found = {
         "measured": asdict(measured),
@@ -79,7 +79,7 @@ def _levels(measured: Measured) -> str:
 
 def _points(measured: Measured) -> str:
     rows = [
-        "Open loop: a constant rate, the wait counted from when a question was due. The plan rests on this p99.\n",
+        "Open loop: a constant rate, the wait counted from when a request was due. The plan uses this p99.\n",
         "| requests/s | p50 ms | p99 ms | generator late, p99 ms | requests |",
         "|---|---|---|---|---|",
     ]
@@ -87,12 +87,12 @@ def _points(measured: Measured) -> str:
         f"| {point.rate:,.0f} | {point.p50_ms:.2f} | {point.p99_ms:.2f} | {point.late_ms:.2f} | {point.requests:,} |"
         for point in measured.points
     ]
-    if any(point.late_ms > LATE * point.p99_ms for point in measured.points):
+    if any(point.late_ms > LATENESS_SHARE * point.p99_ms for point in measured.points):
         rows.append("\nThe generator itself was late: other work on this machine is in these latencies. Measure again.")
     return "\n".join(rows)
 
 
-def _plan(measured: Measured, target: Target, plan: Plan) -> str:
+def _plan(measured: Measured, target: Target, plan: CapacityPlan) -> str:
     rows = [
         f"Plan for {target.requests_per_second:,.0f} requests/s with p99 at most {target.p99_ms:g} ms, in "
         f"{target.memory_mib:,.0f} MiB, {target.spare:.0%} kept spare, at {target.price_per_hour:g} per core and hour:",
@@ -112,8 +112,8 @@ def _plan(measured: Measured, target: Target, plan: Plan) -> str:
     return "\n".join([*rows, verdict(measured, target, plan), *([f"Run: {command}"] if plan.met else [])])
 
 
-def verdict(measured: Measured, target: Target, plan: Plan) -> str:
-    """Whether the target is met, or what stands in the way."""
+def verdict(measured: Measured, target: Target, plan: CapacityPlan) -> str:
+    """A sentence on whether the target is met, and what prevents it if not."""
     if plan.met:
         return "The target is met."
     worker = measured.worker

@@ -1,10 +1,10 @@
 """The universal scalability law, and Little's law.
 
-Neil J. Gunther, "Guerrilla Capacity Planning", Springer 2007, chapter 4: what N concurrent users get from a system is
+Neil J. Gunther, "Guerrilla Capacity Planning", Springer 2007, chapter 4: the throughput of N concurrent users is
 
     X(N) = lambda * N / (1 + sigma * (N - 1) + kappa * N * (N - 1))
 
-where lambda is what one user gets, sigma the share of the work that must be done one after the other (contention),
+where lambda is the throughput of one user, sigma the share of the work that must be serial (contention),
 and kappa the cost of every pair that must agree (coherency), which makes throughput fall again beyond a peak.
 
 John D. C. Little, "A Proof for the Queuing Formula: L = lambda W", Operations Research 9(3), 1961: in any stable system
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from labserver.errors import LabError
 
 NEGLIGIBLE = 1e-3
-"""A kappa that would lower the highest throughput by less than this share cannot be told from none."""
+"""A kappa that lowers the highest throughput by less than this share is indistinguishable from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def fit(users: Sequence[float], throughput: Sequence[float]) -> Law:
 
 
 def little(throughput: float, response_seconds: float) -> float:
-    """N = X * R: how many are inside on average."""
+    """N = X * R: the mean number of requests inside."""
     return throughput * response_seconds
 
 

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from labserver.errors import LabError
 
+MINUTES, WEEKDAYS = (axis.ravel() for axis in np.meshgrid(np.arange(1440.0), np.arange(1.0, 8.0)))
+"""Every minute of the day on every ISO weekday: all that a feature of the request can be made from; shape (10080,)."""
+
 Policy = Literal["reject", "impute", "clip"]
 Kind = Literal["request", "static", "batch", "weather", "live"]
 DTYPE: Literal["float32"] = "float32"
@@ -48,7 +51,7 @@ class Trained:
     typical: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
     """One number that the model sees.
 
@@ -61,7 +64,7 @@ class Feature:
         impossible: what is done with an impossible value from our own sources. One sent by a client is always refused.
         unseen: what is done with a possible value that training never saw.
         request: for a feature made from the request alone: a NumPy function of the minute of the day and the ISO
-            weekday, both in New York's local time.
+            weekday, both in New York's local time. It gets arrays in training and plain numbers in the service.
         age: for the age of its group's value, in hours, instead of a column of the group.
     """
 
@@ -72,12 +75,33 @@ class Feature:
     possible: Range
     impossible: Policy = "impute"
     unseen: Literal["clip", "keep"] = "clip"
-    request: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]] | None = None
+    request: Callable[[Any, Any], Any] | None = None
     age: bool = False
     trained: Trained | None = None
 
+    @property
+    def behaviour(self) -> dict[str, Any]:
+        """What a model can notice of the definition beside its group's, as JSON-ready data.
 
-@dataclass(frozen=True, slots=True)
+        A function of the request is known by its values, all of them: a lambda that is written in another way and gives
+        the same float32 values behaves the same.
+
+        Raises:
+            LabError: if the function does not take arrays.
+        """
+        possible = [self.possible.low, self.possible.high]
+        told = {"name": self.name, "unit": self.unit, "possible": possible, "age": self.age}
+        told |= {"impossible": self.impossible, "unseen": self.unseen}
+        if self.request is None:
+            return told
+        try:
+            values = np.broadcast_to(np.asarray(self.request(MINUTES, WEEKDAYS), "<f4"), MINUTES.shape)
+        except (TypeError, ValueError) as error:
+            raise LabError(f"The function of feature {self.name} does not take arrays: {error}") from error
+        return told | {"values": hashlib.sha256((values + 0.0).tobytes()).hexdigest()}  # + 0.0: -0.0 is 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """Features that one batch makes for one kind of entity.
 
@@ -85,7 +109,7 @@ class Group:
         name: also the table's name in the online store.
         kind: how its values come about.
         entity: the columns of a flight that select the row.
-        source: name of the source (``labserver.sources.contracts``).
+        source: name of the source (``labserver.pipeline.sources.contracts``).
         freshness: age at which a value is reported as stale, or None if it does not age.
         sql: the definition, over the warehouse: ``known_at``, the entity's columns, then one column for each feature
             that is not an age. For one entity, ``known_at`` never repeats.
@@ -94,16 +118,27 @@ class Group:
 
     name: str
     kind: Kind
-    entity: tuple[str, ...]
     source: str
-    freshness: timedelta | None
-    sql: str
     features: tuple[Feature, ...]
+    entity: tuple[str, ...] = ()
+    freshness: timedelta | None = None
+    sql: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the features that are columns of the group's table."""
         return tuple(feature.name for feature in self.features if not feature.age)
+
+    @property
+    def version(self) -> str:
+        """Twelve hex digits over what is stored: whose values, how they are computed, and in which columns."""
+        return _digest([self.entity, " ".join(self.sql.split()), self.columns])
+
+    def version_of(self, feature: Feature) -> str:
+        """Twelve hex digits over all that a model can notice of one of the features; words for people are left out."""
+        freshness = self.freshness.total_seconds() if self.freshness else None
+        sql = " ".join(self.sql.split())
+        return _digest([feature.behaviour, self.entity, sql, freshness])
 
 
 @dataclass(frozen=True)
@@ -142,9 +177,30 @@ class Catalogue:
         return {feature.name: group for group in self.groups for feature in group.features}
 
     @cached_property
+    def versions(self) -> Mapping[str, str]:
+        """Feature name to the version of its definition, in catalogue order: see :meth:`Group.version_of`."""
+        return {feature.name: group.version_of(feature) for group in self.groups for feature in group.features}
+
+    @cached_property
     def version(self) -> str:
-        """Twelve hex digits over every definition: another definition is another version."""
-        return hashlib.sha256(json.dumps(self.definition(), sort_keys=True).encode()).hexdigest()[:12]
+        """Twelve hex digits over the versions of all features, in order."""
+        return _digest(list(self.versions.items()))
+
+    @cached_property
+    def low(self) -> NDArray[np.float32]:
+        """Smallest possible value of each feature, shape (features,)."""
+        return np.array([feature.possible.low for feature in self.features], np.float32)
+
+    @cached_property
+    def high(self) -> NDArray[np.float32]:
+        """Largest possible value of each feature, shape (features,)."""
+        return np.array([feature.possible.high for feature in self.features], np.float32)
+
+    @cached_property
+    def typical(self) -> NDArray[np.float32]:
+        """Training's median of each feature, shape (features,); NaN where training saw nothing of it."""
+        medians = [feature.trained.typical if feature.trained else np.nan for feature in self.features]
+        return np.array(medians, np.float32)
 
     def __getitem__(self, name: str) -> Feature:
         for feature in self.features:
@@ -153,10 +209,10 @@ class Catalogue:
         raise LabError(f"There is no feature {name}. The catalogue has: {', '.join(self.names)}.")
 
     def trained_on(self, trained: Mapping[str, Trained]) -> Catalogue:
-        """The same catalogue, with what training saw of each feature."""
+        """The same catalogue, with what training saw of each feature, where anything is known of it."""
         return Catalogue(
             tuple(
-                replace(group, features=tuple(replace(f, trained=trained[f.name]) for f in group.features))
+                replace(group, features=tuple(replace(f, trained=trained.get(f.name)) for f in group.features))
                 for group in self.groups
             )
         )
@@ -174,6 +230,7 @@ class Catalogue:
                 "features": [
                     {
                         "name": feature.name,
+                        "version": self.versions[feature.name],
                         "dtype": DTYPE,
                         "unit": feature.unit,
                         "meaning": feature.meaning,
@@ -200,22 +257,20 @@ class Catalogue:
         return {"version": self.version, "groups": groups}
 
     def with_trained(self, described: Mapping[str, Any]) -> Catalogue:
-        """This catalogue with what a bundle says that training saw.
+        """This catalogue with what a bundle says that training saw of each feature.
 
-        Raises:
-            LabError: if the bundle was made with other definitions; names what differs.
+        Of a feature that the bundle does not have, or has under another version, nothing is known. That is no fault
+        before a model wants it: see :class:`labserver.features.signature.Signature`.
         """
-        if described["version"] != self.version:
-            theirs = {shown["name"] for group in described["groups"] for shown in group["features"]}
-            differing = sorted(theirs ^ set(self.names)) or ["a definition of the same name"]
-            raise LabError(
-                f"The bundle was made with catalogue {described['version']}, this code has {self.version} "
-                f"(they differ in: {', '.join(differing)}). Run `labserver build`."
-            )
+        built = [shown for group in described["groups"] for shown in group["features"] if "seen" in shown]
         return self.trained_on(
             {
                 shown["name"]: Trained(Range(*shown["seen"]), shown["typical"])
-                for group in described["groups"]
-                for shown in group["features"]
+                for shown in built
+                if shown["version"] == self.versions.get(shown["name"])
             }
         )
+
+
+def _digest(data: object) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,7 +1,8 @@
 """The features of the flight-delay model, each defined once.
 
 Every SQL definition gives, for each entity, the values that a batch finished at ``known_at`` would have published.
-It may read only what had happened by then: departures up to ``departed_at``, arrivals up to ``arrived_at``.
+It may read only what had happened by then: departures up to ``departed_at``, arrivals up to ``arrived_at``. Calendar
+and time zone are in the source tables (``nights``, ``ticks``, ``flights.arrival_night``): no definition computes them.
 """
 
 from __future__ import annotations
@@ -9,17 +10,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from labserver.features.catalogue import Catalogue, Feature, Group, Range
-
-# A nightly batch at 04:00 New York time. An arrival belongs to the first batch that ends at or after it.
-NIGHTS = """
-    SELECT night::INTEGER AS night, (TIMESTAMP '2013-01-01 04:00:00' + to_days(night::INTEGER))
-        AT TIME ZONE 'America/New_York' AS known_at
-    FROM range(0, (SELECT date_diff('day', DATE '2013-01-01', max(day)) + 1 FROM flights)) AS r(night)
-"""
-NIGHT_OF_ARRIVAL = """
-    date_diff('day', DATE '2013-01-01',
-        ((arrived_at AT TIME ZONE 'America/New_York') - INTERVAL 241 MINUTE)::DATE) + 1
-"""
 
 
 def trailing_late_rate(column: str, entity: str, nights: int, least: int) -> str:
@@ -29,10 +19,9 @@ def trailing_late_rate(column: str, entity: str, nights: int, least: int) -> str
     data times nights. Counts are integers: the sums do not depend on the order in which threads add them.
     """
     return f"""
-        WITH nights AS ({NIGHTS}),
-        entities AS (SELECT DISTINCT {entity} FROM flights),
+        WITH entities AS (SELECT DISTINCT {entity} FROM flights),
         nightly AS (
-            SELECT {NIGHT_OF_ARRIVAL} AS night, {entity}, count(*) AS arrivals, count(*) FILTER (late) AS late
+            SELECT arrival_night AS night, {entity}, count(*) AS arrivals, count(*) FILTER (late) AS late
             FROM flights WHERE arrived_at IS NOT NULL GROUP BY ALL
         ),
         windows AS (
@@ -49,12 +38,7 @@ def trailing_late_rate(column: str, entity: str, nights: int, least: int) -> str
 # Every quarter of an hour, from the last twenty departures: a count, not a span of time, so that the value is there
 # before the first departure of the morning too.
 RECENT_DEPARTURES = """
-    WITH ticks AS (
-        SELECT known_at FROM range(
-            (SELECT date_trunc('hour', min(scheduled_departure)) FROM flights),
-            (SELECT max(scheduled_departure) + INTERVAL 1 DAY FROM flights), INTERVAL 15 MINUTE) AS r(known_at)
-    ),
-    origins AS (SELECT DISTINCT origin FROM flights),
+    WITH origins AS (SELECT DISTINCT origin FROM flights),
     running AS (
         SELECT origin, departed_at, sum(departure_delay) OVER w AS minutes, count(*) OVER w AS departures,
             count(*) FILTER (departure_delay > 15) OVER w AS late,
@@ -83,172 +67,201 @@ PLANE_REPORTS = """
     FROM reports GROUP BY ALL
 """
 
+# Known before the first flight of the year.
 ALWAYS = "TIMESTAMPTZ '2013-01-01 00:00:00-05:00'"
 
 GROUPS = (
     Group(
-        "request",
-        "request",
-        (),
-        "request",
-        None,
-        "",
-        (
+        name="request",
+        kind="request",
+        source="request",
+        features=(
             Feature(
-                "departure_hour",
-                "h",
-                "Scheduled departure, hours since midnight in New York",
-                "scheduling",
-                Range(0, 24),
-                "reject",
+                name="departure_hour",
+                unit="h",
+                meaning="Scheduled departure, hours since midnight in New York",
+                owner="scheduling",
+                possible=Range(0, 24),
+                impossible="reject",
                 request=lambda minute, weekday: minute / 60.0,
             ),
             Feature(
-                "weekday",
-                "ISO weekday",
-                "Day of the week of the scheduled departure in New York, Monday is 1",
-                "scheduling",
-                Range(1, 7),
-                "reject",
+                name="weekday",
+                unit="ISO weekday",
+                meaning="Day of the week of the scheduled departure in New York, Monday is 1",
+                owner="scheduling",
+                possible=Range(1, 7),
+                impossible="reject",
                 request=lambda minute, weekday: weekday,
             ),
         ),
     ),
     Group(
-        "route",
-        "static",
-        ("origin", "dest"),
-        "flights",
-        None,
-        f"SELECT {ALWAYS} AS known_at, origin, dest, max(distance) AS distance FROM flights GROUP BY ALL",
-        (Feature("distance", "mi", "Length of the route", "scheduling", Range(10, 10_000)),),
-    ),
-    Group(
-        "plane",
-        "static",
-        ("tailnum",),
-        "planes",
-        None,
-        f"""SELECT {ALWAYS} AS known_at, tailnum, (2013 - year)::DOUBLE AS plane_age, seats::DOUBLE AS plane_seats
-            FROM planes""",
-        (
-            Feature("plane_age", "years", "Age of the plane in 2013", "fleet", Range(0, 80)),
-            Feature("plane_seats", "seats", "Seats of the plane's model", "fleet", Range(1, 900)),
-        ),
-    ),
-    Group(
-        "route_month",
-        "batch",
-        ("origin", "dest"),
-        "flights",
-        timedelta(hours=26),
-        trailing_late_rate("route_late_rate", "origin, dest", nights=30, least=10),
-        (
+        name="route",
+        kind="static",
+        entity=("origin", "dest"),
+        source="flights",
+        sql=f"SELECT {ALWAYS} AS known_at, origin, dest, max(distance) AS distance FROM flights GROUP BY ALL",
+        features=(
             Feature(
-                "route_late_rate",
-                "share",
-                "Share of the route's arrivals of the last 30 nights that were late",
-                "operations",
-                Range(0, 1),
+                name="distance",
+                unit="mi",
+                meaning="Length of the route",
+                owner="scheduling",
+                possible=Range(10, 10_000),
             ),
         ),
     ),
     Group(
-        "carrier_month",
-        "batch",
-        ("origin", "carrier"),
-        "flights",
-        timedelta(hours=26),
-        trailing_late_rate("carrier_late_rate", "origin, carrier", nights=30, least=10),
-        (
+        name="plane",
+        kind="static",
+        entity=("tailnum",),
+        source="planes",
+        sql=f"""SELECT {ALWAYS} AS known_at, tailnum, (2013 - year)::DOUBLE AS plane_age, seats::DOUBLE AS plane_seats
+                FROM planes""",
+        features=(
             Feature(
-                "carrier_late_rate",
-                "share",
-                "Share of the carrier's arrivals from this origin, last 30 nights, that were late",
-                "operations",
-                Range(0, 1),
+                name="plane_age",
+                unit="years",
+                meaning="Age of the plane in 2013",
+                owner="fleet",
+                possible=Range(0, 80),
+            ),
+            Feature(
+                name="plane_seats",
+                unit="seats",
+                meaning="Seats of the plane's model",
+                owner="fleet",
+                possible=Range(1, 900),
             ),
         ),
     ),
     Group(
-        "airport_week",
-        "batch",
-        ("origin",),
-        "flights",
-        timedelta(hours=26),
-        trailing_late_rate("airport_late_rate", "origin", nights=7, least=10),
-        (
+        name="route_month",
+        kind="batch",
+        entity=("origin", "dest"),
+        source="flights",
+        freshness=timedelta(hours=26),
+        sql=trailing_late_rate("route_late_rate", "origin, dest", nights=30, least=10),
+        features=(
             Feature(
-                "airport_late_rate",
-                "share",
-                "Share of all arrivals from this origin, last 7 nights, that were late",
-                "operations",
-                Range(0, 1),
+                name="route_late_rate",
+                unit="share",
+                meaning="Share of the route's arrivals of the last 30 nights that were late",
+                owner="operations",
+                possible=Range(0, 1),
             ),
         ),
     ),
     Group(
-        "airport_weather",
-        "weather",
-        ("origin",),
-        "weather",
-        timedelta(hours=3),
-        """SELECT known_at, origin, humid AS humidity, wind_speed, precip AS precipitation, pressure,
-                  visib AS visibility
-           FROM weather""",
-        (
-            Feature("humidity", "%", "Relative humidity", "weather", Range(0, 100)),
-            Feature("wind_speed", "mph", "Wind speed", "weather", Range(0, 150)),
-            Feature("precipitation", "in/h", "Precipitation of the hour", "weather", Range(0, 15)),
-            Feature("pressure", "hPa", "Sea-level pressure", "weather", Range(870, 1085)),
-            Feature("visibility", "mi", "Visibility, capped at 10 by the instrument", "weather", Range(0, 10)),
-        ),
-    ),
-    Group(
-        "airport_now",
-        "live",
-        ("origin",),
-        "flights",
-        timedelta(hours=1),
-        RECENT_DEPARTURES,
-        (
+        name="carrier_month",
+        kind="batch",
+        entity=("origin", "carrier"),
+        source="flights",
+        freshness=timedelta(hours=26),
+        sql=trailing_late_rate("carrier_late_rate", "origin, carrier", nights=30, least=10),
+        features=(
             Feature(
-                "origin_delay",
-                "min",
-                "Mean departure delay of the last 20 departures at the origin",
-                "operations",
-                Range(-60, 1440),
-            ),
-            Feature(
-                "origin_late_share",
-                "share",
-                "Share of the last 20 departures at the origin that left more than 15 min late",
-                "operations",
-                Range(0, 1),
+                name="carrier_late_rate",
+                unit="share",
+                meaning="Share of the carrier's arrivals from this origin, last 30 nights, that were late",
+                owner="operations",
+                possible=Range(0, 1),
             ),
         ),
     ),
     Group(
-        "plane_now",
-        "live",
-        ("tailnum",),
-        "flights",
-        None,
-        PLANE_REPORTS,
-        (
+        name="airport_week",
+        kind="batch",
+        entity=("origin",),
+        source="flights",
+        freshness=timedelta(hours=26),
+        sql=trailing_late_rate("airport_late_rate", "origin", nights=7, least=10),
+        features=(
             Feature(
-                "plane_delay",
-                "min",
-                "Latest known departure or arrival delay of the same plane",
-                "operations",
-                Range(-120, 2880),
+                name="airport_late_rate",
+                unit="share",
+                meaning="Share of all arrivals from this origin, last 7 nights, that were late",
+                owner="operations",
+                possible=Range(0, 1),
+            ),
+        ),
+    ),
+    Group(
+        name="airport_weather",
+        kind="weather",
+        entity=("origin",),
+        source="weather",
+        freshness=timedelta(hours=3),
+        sql="""SELECT known_at, origin, humid AS humidity, wind_speed, precip AS precipitation, pressure,
+                   visib AS visibility
+               FROM weather""",
+        features=(
+            Feature(name="humidity", unit="%", meaning="Relative humidity", owner="weather", possible=Range(0, 100)),
+            Feature(name="wind_speed", unit="mph", meaning="Wind speed", owner="weather", possible=Range(0, 150)),
+            Feature(
+                name="precipitation",
+                unit="in/h",
+                meaning="Precipitation of the hour",
+                owner="weather",
+                possible=Range(0, 15),
             ),
             Feature(
-                "plane_delay_age",
-                "h",
-                "Time since that delay was known",
-                "operations",
-                Range(0, 8784),
+                name="pressure", unit="hPa", meaning="Sea-level pressure", owner="weather", possible=Range(870, 1085)
+            ),
+            Feature(
+                name="visibility",
+                unit="mi",
+                meaning="Visibility, capped at 10 by the instrument",
+                owner="weather",
+                possible=Range(0, 10),
+            ),
+        ),
+    ),
+    Group(
+        name="airport_now",
+        kind="live",
+        entity=("origin",),
+        source="flights",
+        freshness=timedelta(hours=1),
+        sql=RECENT_DEPARTURES,
+        features=(
+            Feature(
+                name="origin_delay",
+                unit="min",
+                meaning="Mean departure delay of the last 20 departures at the origin",
+                owner="operations",
+                possible=Range(-60, 1440),
+            ),
+            Feature(
+                name="origin_late_share",
+                unit="share",
+                meaning="Share of the last 20 departures at the origin that left more than 15 min late",
+                owner="operations",
+                possible=Range(0, 1),
+            ),
+        ),
+    ),
+    Group(
+        name="plane_now",
+        kind="live",
+        entity=("tailnum",),
+        source="flights",
+        sql=PLANE_REPORTS,
+        features=(
+            Feature(
+                name="plane_delay",
+                unit="min",
+                meaning="Latest known departure or arrival delay of the same plane",
+                owner="operations",
+                possible=Range(-120, 2880),
+            ),
+            Feature(
+                name="plane_delay_age",
+                unit="h",
+                meaning="Time since that delay was known",
+                owner="operations",
+                possible=Range(0, 8784),
                 age=True,
             ),
         ),

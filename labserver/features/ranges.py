@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,24 +24,13 @@ class Adjustment:
     used: float
 
 
-class Ranges(Protocol):
-    """Lesson 4. Changes a matrix of feature values in place."""
-
-    def apply(self, matrix: NDArray[np.float32]) -> None:
-        """Bring every value of shape (rows, features) into the range the model knows; missing values stay NaN."""
-
-    def check_override(self, name: str, value: float) -> None:
-        """Raise :class:`Refused` for a value that a client must not send."""
-
-
 class CatalogueRanges:
     """The ranges of the catalogue, for one vector or a whole year, by the same few array operations."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         features = catalogue.features
-        self._low = np.array([f.possible.low for f in features], np.float32)
-        self._high = np.array([f.possible.high for f in features], np.float32)
+        self._low, self._high = catalogue.low, catalogue.high
         self._clip_impossible = np.array([f.impossible == "clip" for f in features])
         clipped = [f.trained.seen if f.trained and f.unseen == "clip" else f.possible for f in features]
         self._seen_low = np.array([seen.low for seen in clipped], np.float32)
@@ -68,25 +57,22 @@ class CatalogueRanges:
             )
 
 
-class Completion(Protocol):
-    """Lesson 3. The last look at a matrix before the model."""
-
-    def apply(self, matrix: NDArray[np.float32]) -> None:
-        """Fill what is missing, in place; afterwards every value of shape (rows, features) is finite."""
-
-
 class TypicalValues:
     """Fills a gap with the training median of its feature, as training did."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        missing = [f.name for f in catalogue.features if f.trained is None]
+        # What is made from the request is never missing.
+        missing = [f.name for f in catalogue.features if f.trained is None and f.request is None]
         if missing:
-            raise LabError(f"Nothing is known of what training saw of {', '.join(missing)}. Run `labserver build`.")
+            raise LabError(
+                f"Nothing is known of what training saw of {', '.join(missing)}. Run `labserver build`, or "
+                "`labserver build --keep-model` for a model that does not want it."
+            )
         self._names = catalogue.names
-        self._typical = np.array([f.trained.typical for f in catalogue.features if f.trained], np.float32)
+        self._typical = catalogue.typical
 
     def apply(self, matrix: NDArray[np.float32]) -> None:
-        """See :class:`Completion`.
+        """Afterwards every value of shape (rows, features) is finite.
 
         Raises:
             LabError: for a matrix of another shape or dtype, or one with infinities: a fault of the service itself.
@@ -102,6 +88,18 @@ class TypicalValues:
         if not np.isfinite(matrix).all():
             columns = np.flatnonzero(~np.isfinite(matrix).all(axis=0))
             raise LabError(f"Not finite: {', '.join(self._names[i] for i in columns)}.")
+
+
+def clean(matrix: NDArray[np.float32], catalogue: Catalogue) -> NDArray[np.float32]:
+    """A copy of joined features, shape (rows, features), in range and complete: what the shipped parts make of it.
+
+    Raises:
+        LabError: see :class:`TypicalValues`.
+    """
+    cleaned = matrix.copy()
+    CatalogueRanges(catalogue).apply(cleaned)
+    TypicalValues(catalogue).apply(cleaned)
+    return cleaned
 
 
 def adjustments(

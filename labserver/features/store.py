@@ -13,32 +13,17 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from labserver.errors import Damaged, StoreUnavailable
 from labserver.features.catalogue import Catalogue, Group
-from labserver.features.flight import Flight, from_microseconds
+from labserver.features.flight import Flight
+from labserver.features.lookup import Lookup
+from labserver.moments import from_microseconds
 
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """What the store knew of one flight.
-
-    Attributes:
-        clock: the moment up to which the store is complete.
-        values: one number a stored column, in catalogue order; None where nothing is known.
-        known_at: one moment a group, in microseconds since 1970 UTC; None where the entity has no row.
-    """
-
-    clock: datetime
-    values: Sequence[float | None]
-    known_at: Sequence[int | None]
-
-
-NOBODY = (None, None, None, None)
+NO_ENTITY = (None, None, None, None)
 """A question that touches every table and finds nothing."""
 
 
@@ -58,7 +43,7 @@ class OnlineStore:
         """Open and check the file.
 
         Raises:
-            Damaged: if it is missing, not a database, or of another catalogue.
+            Damaged: if it is missing, not a database, or lacks a group of the catalogue.
             StoreUnavailable: if another process keeps it locked.
         """
         self._path, self._catalogue = path, catalogue
@@ -66,7 +51,7 @@ class OnlineStore:
         self._db: sqlite3.Connection | None = connect(path, catalogue)
         self._db.execute(f"PRAGMA busy_timeout = {self.WAIT_SECONDS * 1000:.0f}")
         # One query at a time: since Python 3.12, threads that run one text at once may bind values over each other's.
-        self._one = threading.Lock()
+        self._one_query_at_a_time = threading.Lock()
         self._problem = ""
         self._look_at = 0.0
         self._stored = catalogue.stored
@@ -107,7 +92,7 @@ class OnlineStore:
     def problem(self) -> str | None:
         """Why the store cannot answer now, and what to run, without the path; None if it can."""
         try:
-            self._rows(_lookup(self._stored, 1), NOBODY)
+            self._rows(_lookup(self._stored, 1), NO_ENTITY)
         except StoreUnavailable as error:
             return str(error).replace(str(self._path), self._path.name)
         return None
@@ -120,21 +105,21 @@ class OnlineStore:
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + self.LOOK_SECONDS
-            self._look()
+            self._reopen_if_changed()
         db = self._db
         if db is None:
             raise StoreUnavailable(self._problem)
         try:
-            with self._one:
+            with self._one_query_at_a_time:
                 rows = db.execute(query, values).fetchall()
             if rows:
                 return rows
             raise sqlite3.DatabaseError("its clock is gone")
         except sqlite3.Error as error:
-            self._let_go(f"The online store does not answer: {error}.")
+            self._drop(f"The online store does not answer: {error}.")
             raise StoreUnavailable(self._problem) from None
 
-    def _look(self) -> None:
+    def _reopen_if_changed(self) -> None:
         found = _identity(self._path)
         if self._db is not None and found == self._file:
             return
@@ -142,9 +127,9 @@ class OnlineStore:
             self._db = connect(self._path, self._catalogue, self.WAIT_SECONDS)
             self._file = found
         except (Damaged, StoreUnavailable) as error:
-            self._let_go(str(error))
+            self._drop(str(error))
 
-    def _let_go(self, why: str) -> None:
+    def _drop(self, why: str) -> None:
         self._db, self._problem = None, why  # not closed: another thread may be reading; the last reference closes it
 
     def _clock_of(self, moment: int) -> datetime:
@@ -181,36 +166,47 @@ def _identity(path: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
+class Shared(sqlite3.Connection):
+    """Closed when nothing holds it any more: while one thread drops it, another may be reading."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def connect(path: Path, catalogue: Catalogue, wait: float = 5.0) -> sqlite3.Connection:
     """Open an existing store for reading and writing; ``wait`` seconds for a lock, now and later.
 
     Raises:
-        Damaged: if it is missing, not a database, or of another catalogue.
+        Damaged: if it is missing, not a database, or lacks a group of the catalogue.
         StoreUnavailable: if another process keeps it locked.
     """
     if not path.exists():
         raise Damaged(f"There is no online store at {path}. `labserver serve` starts with the bundle's snapshot.")
     remedy = "Run `labserver serve --fresh-store` to start from the bundle's snapshot."
     try:
-        db = sqlite3.connect(path, isolation_level=None, timeout=wait, check_same_thread=False)
+        db = sqlite3.connect(path, isolation_level=None, timeout=wait, check_same_thread=False, factory=Shared)
     except sqlite3.Error as error:  # such as a folder without permission
         raise Damaged(f"The online store at {path} cannot be opened ({error}). {remedy}") from None
     try:
         [problem] = db.execute("PRAGMA quick_check(1)").fetchone()
         if problem != "ok":
             raise sqlite3.DatabaseError(problem)
-        [version] = db.execute("SELECT catalogue FROM clock").fetchone()
-        if version == catalogue.version:
-            db.execute(_lookup(catalogue.stored, 1), NOBODY)
+        versions = dict(db.execute("SELECT name, version FROM groups").fetchall())
+        other = [group.name for group in catalogue.stored if versions.get(group.name) != group.version]
+        if not other:
+            db.execute(_lookup(catalogue.stored, 1), NO_ENTITY)
     except (sqlite3.Error, TypeError) as error:
         db.close()
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
             locked = f"The online store at {path} is locked by another process. Wait for it, or stop it."
             raise StoreUnavailable(locked) from None
         raise Damaged(f"The online store at {path} is damaged ({error}). {remedy}") from None
-    if version != catalogue.version:
+    if other:
         db.close()
-        raise Damaged(f"The online store at {path} is of catalogue {version}, not {catalogue.version}. {remedy}")
+        raise Damaged(
+            f"The online store at {path} has no values of {', '.join(other)} as the catalogue defines it. {remedy} "
+            "If the bundle's does not have them either: `labserver build`, or `labserver build --keep-model`."
+        )
     with suppress(sqlite3.OperationalError):  # a copy of a snapshot is not in this mode yet
         db.execute("PRAGMA journal_mode = WAL")
     return db
@@ -226,8 +222,10 @@ def create(path: Path, catalogue: Catalogue) -> sqlite3.Connection:
             f"CREATE TABLE {group.name} ({entity}, known_at INTEGER NOT NULL, {values}, "
             f"PRIMARY KEY ({', '.join(group.entity)})) WITHOUT ROWID"
         )
-    db.execute("CREATE TABLE clock (moment INTEGER NOT NULL, catalogue TEXT NOT NULL)")
-    db.execute("INSERT INTO clock VALUES (0, ?)", (catalogue.version,))
+    db.execute("CREATE TABLE groups (name TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID")
+    db.executemany("INSERT INTO groups VALUES (?, ?)", [(group.name, group.version) for group in catalogue.stored])
+    db.execute("CREATE TABLE clock (moment INTEGER NOT NULL)")
+    db.execute("INSERT INTO clock VALUES (0)")
     return db
 
 

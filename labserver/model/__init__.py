@@ -1,1 +1,1 @@
-"""Training, export, the bundle, and the predictors that read it."""
+"""The bundle, the predictor that runs its model, and the reference statistics of training."""

@@ -1,7 +1,7 @@
 """The bundle: everything a service start needs, in one folder, with the hash of every file.
 
-Nothing in a bundle can execute. It is written to a temporary folder, renamed, and put in force by replacing one link,
-so whoever looks sees the old bundle or the new one, and never half of either.
+Nothing in a bundle can execute. It is written to a temporary folder, renamed, and activated by replacing one link, so
+a reader sees the old bundle or the new one, and never half of either.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from labserver.errors import Damaged
+from labserver.features.signature import Signature
 
-FORMAT = 1
+BUNDLE_FORMAT = 2
 MANIFEST = "manifest.json"
-FILES = ("catalogue.json", "model.onnx", "online.db", "reference.json", "vocabulary.json")
+BUNDLE_FILES = ("catalogue.json", "model.onnx", "online.db", "reference.json", "vocabulary.json")
 
 
 class Golden(TypedDict):
-    """One vector and the probability that the build got for it, checked before a service calls itself ready."""
+    """One vector and the build's probability for it, checked before a service reports that it is ready."""
 
     vector: list[float]
     probability: float
@@ -51,6 +52,18 @@ class Bundle:
     vocabulary: Mapping[str, Any]
 
     @property
+    def signature(self) -> Signature:
+        """The features that the model wants.
+
+        Raises:
+            Damaged: if the manifest does not say so.
+        """
+        try:
+            return Signature.read(self.manifest["signature"]["input"]["features"])
+        except (KeyError, TypeError):
+            raise _damaged(self.path, MANIFEST, "does not say which features the model wants") from None
+
+    @property
     def snapshot(self) -> Path:
         """The online store as known at the end of the training window."""
         return self.path / "online.db"
@@ -74,12 +87,12 @@ def hash_manifest(manifest: Mapping[str, Any]) -> str:
 
 
 def write_bundle(link: Path, manifest: dict[str, Any], fill: Callable[[Path], None]) -> str:
-    """Write a bundle and put it in force.
+    """Write a bundle and activate it.
 
     Args:
-        link: the link that names the bundle in force; bundles themselves are kept in ``bundles/`` beside it.
+        link: the link to the active bundle; bundles themselves are kept in ``bundles/`` beside it.
         manifest: everything but the format, the files and the hash.
-        fill: writes :data:`FILES` into the folder it is given.
+        fill: writes :data:`BUNDLE_FILES` into the folder that it gets.
 
     Returns:
         The bundle's hash.
@@ -91,11 +104,11 @@ def write_bundle(link: Path, manifest: dict[str, Any], fill: Callable[[Path], No
     folder = Path(tempfile.mkdtemp(dir=shelf, prefix="writing."))
     folder.chmod(0o755)
     fill(folder)
-    files = {name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in FILES}
-    manifest = {"format": FORMAT, "files": files, **manifest}
+    files = {name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in BUNDLE_FILES}
+    manifest = {"format": BUNDLE_FORMAT, "files": files, **manifest}
     manifest["bundle_hash"] = hash_manifest(manifest)
     (folder / MANIFEST).write_bytes(to_json(manifest))
-    for name in (*FILES, MANIFEST):
+    for name in (*BUNDLE_FILES, MANIFEST):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
     final = shelf / manifest["bundle_hash"][:16]
@@ -155,9 +168,9 @@ def _is_whole(path: Path) -> bool:
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
-        if manifest["format"] != FORMAT:
-            raise _damaged(path, MANIFEST, f"has format {manifest['format']}, this code reads {FORMAT}")
-        if manifest["bundle_hash"] != hash_manifest(manifest) or set(manifest["files"]) != set(FILES):
+        if manifest["format"] != BUNDLE_FORMAT:
+            raise _damaged(path, MANIFEST, f"has format {manifest['format']}, this code reads {BUNDLE_FORMAT}")
+        if manifest["bundle_hash"] != hash_manifest(manifest) or set(manifest["files"]) != set(BUNDLE_FILES):
             raise _damaged(path, MANIFEST, "was changed")
     except FileNotFoundError:
         raise _damaged(path, MANIFEST, "is missing") from None
@@ -167,7 +180,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:
-    """Whoever can write the manifest can write its hashes: what is in a file is not known from them."""
+    """Check the content of a file too: anyone who can write the manifest can write its hashes."""
     try:
         return dict(json.loads((path / name).read_bytes()))
     except (ValueError, TypeError):

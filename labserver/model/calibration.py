@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say. NumPy alone: the build measures with it, and so does the live service."""
+"""Calibration error, with NumPy alone: the build and the running service measure with it."""
 
 from __future__ import annotations
 

@@ -1,21 +1,20 @@
-"""From a matrix of features to probabilities."""
+"""The predictor: from a matrix of features to probabilities."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import hashlib
+import json
+from collections.abc import Mapping
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from labserver.errors import Damaged
+from labserver.features.signature import Signature
 
-
-class Predictor(Protocol):
-    """A model, ready to answer."""
-
-    def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probability of a late arrival for each row of shape (rows, features); shape (rows,)."""
+SIGNATURE = "features"
+"""Key of an ONNX file's metadata, under which it names the features it wants: JSON, see :meth:`Signature.shown`."""
 
 
 class OnnxPredictor:
@@ -40,12 +39,30 @@ class OnnxPredictor:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its kinds have no base of their own
+        except Exception as error:  # its exceptions have no common base class
             raise Damaged(f"model.onnx is not readable ({error}). Run `labserver build`.") from None
         self._outputs = ["probabilities"]
+        self.signature = read_signature(self._session.get_modelmeta().custom_metadata_map)
+        """What the file says of itself; None if it was not signed."""
+        self.version = hashlib.sha256(model).hexdigest()[:12]
+        """Of the file's content, as the manifest has it."""
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`Predictor`."""
+        """Of a late arrival, for each row of shape (rows, features); shape (rows,)."""
         [probabilities] = self._session.run(self._outputs, {"features": matrix})
         column: NDArray[np.float32] = probabilities[:, 1]
         return column
+
+
+def read_signature(metadata: Mapping[str, str]) -> Signature | None:
+    """The signature in an ONNX file's metadata, or None if there is none.
+
+    Raises:
+        Damaged: if it is not one.
+    """
+    if SIGNATURE not in metadata:
+        return None
+    try:
+        return Signature.read(json.loads(metadata[SIGNATURE]))
+    except (ValueError, KeyError, TypeError):
+        raise Damaged("model.onnx does not name its features in a readable way. Run `labserver build`.") from None

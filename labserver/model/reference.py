@@ -1,4 +1,4 @@
-"""What training saw, in numbers small enough to ship: the yardstick of the ranges and of drift."""
+"""Reference statistics of the training data, small enough to ship: ranges and drift are measured against them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ FLOOR = 0.001
 """Smallest share that :func:`psi` reckons with: an empty bin would make it infinite."""
 MONTH = 28
 """Days of the long window: four weeks, so that every weekday counts the same."""
+UNKNOWN: Mapping[str, Any] = {"edges": [], "shares": [1.0]}
 SCORE = "score"
 """Name of the column after the features: the model's probability."""
 
@@ -68,8 +69,11 @@ class Reference:
 
     @classmethod
     def read(cls, statistics: Mapping[str, Any], names: Sequence[str]) -> Reference:
-        """From a bundle's ``reference.json``, for the features ``names`` in this order."""
-        columns = [statistics["features"][name] for name in names] + [statistics["score"]]
+        """From a bundle's ``reference.json``, for the features ``names`` in this order.
+
+        A feature that training did not know has one bin for all values, so it never moves.
+        """
+        columns = [statistics["features"].get(name, UNKNOWN) for name in names] + [statistics["score"]]
         edges = np.full((len(columns), BINS - 1), np.inf, np.float32)
         shares = np.zeros((len(columns), BINS))
         for number, column in enumerate(columns):
@@ -112,8 +116,8 @@ def reference_statistics(
     day: NDArray[np.int64],
     catalogue: Catalogue,
 ) -> dict[str, Any]:
-    """Share missing (``raw``) and a histogram of what the model saw (``used``), for each feature and for the score,
-    and how far training's own worst day and month lie from the whole.
+    """Share missing (``raw``) and a histogram of the model's inputs (``used``), for each feature and for the score,
+    and the distance of training's own worst day and month from the whole.
 
     Both matrices have shape (rows, features); ``probability`` and ``day`` (a running number) have shape (rows,).
     Edges are the training deciles, repeated ones left out, so a feature with few values has fewer bins.
@@ -129,8 +133,7 @@ def reference_statistics(
 
 def as_received(raw: NDArray[np.float32], catalogue: Catalogue) -> NDArray[np.float32]:
     """Values as they came, gaps filled as the model's are: drift looks past the ranges, which would hide it."""
-    typical = np.array([feature.trained.typical for feature in catalogue.features if feature.trained], np.float32)
-    return np.where(np.isnan(raw), typical, raw)
+    return np.where(np.isnan(raw), catalogue.typical, raw)
 
 
 def add_worst(
@@ -140,7 +143,7 @@ def add_worst(
     day: NDArray[np.int64],
     catalogue: Catalogue,
 ) -> None:
-    """Note each column's worst day and month: a limit below that would have cried wolf in training."""
+    """Find each column's worst day and month: a threshold below that would have raised false alarms in training."""
     reference = Reference.read(statistics, catalogue.names)
     days = np.unique(day)
     counts = np.stack([reference.count(matrix[day == number]) for number in days])

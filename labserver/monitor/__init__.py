@@ -1,1 +1,1 @@
-"""What came of the predictions."""
+"""Monitoring of the model: inputs, drift, the prediction log, outcomes, quality and alerts."""

@@ -1,4 +1,4 @@
-"""What is wrong now, and since when: the same limits as the rules for Prometheus, for a dashboard without one."""
+"""The open alerts, and since when: the same thresholds as the rules for Prometheus, for a dashboard without one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from labserver.monitor.quality import Quality
 
 
 def quality_findings(quality: Quality) -> list[Finding]:
-    """What the outcomes say about the model. Drift is not performance: these alone say that the model is wrong."""
+    """Alerts on the model's quality. Drift is not performance: only outcomes show that the model is wrong."""
     found = []
     full = quality.joined >= thresholds.QUALITY_WINDOW
     if full and quality.auc is not None and quality.auc < thresholds.AUC_LEAST:
@@ -35,7 +35,7 @@ def quality_findings(quality: Quality) -> list[Finding]:
 
 
 def disk_findings(problem: str | None, dropping: bool, outcomes_failing: bool) -> list[Finding]:
-    """What cannot be written, such as on a full disk. Predictions are answered all the same."""
+    """Alerts on failed writes, such as on a full disk. Predictions are still answered."""
     found = []
     if problem:
         found.append(Finding("PredictionLogFailing", "page", f"Predictions are not logged: {problem}."))
@@ -58,8 +58,8 @@ def stale_findings(store: Materialised, groups: Iterable[Group]) -> list[Finding
     return found
 
 
-class Growing:
-    """Whether a count has grown within the last minute."""
+class GrewLately:
+    """Tracks whether a count has grown within the last minute."""
 
     SECONDS = 60.0
 
@@ -67,21 +67,21 @@ class Growing:
         self._count, self._grew_at = 0, -math.inf
 
     def look(self, count: int, now: float) -> bool:
-        """Take the count as it is at ``now``, in seconds."""
+        """Note the count at ``now``, in seconds."""
         if count > self._count:
             self._count, self._grew_at = count, now
         return now - self._grew_at < self.SECONDS
 
 
 class Alerts:
-    """Remembers since when, and writes a line to the log when something begins and when it ends."""
+    """Remembers when each alert began, and logs a line when an alert begins and when it ends."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str | None], tuple[datetime, Finding]] = {}
         self._log: Any = structlog.get_logger()
 
     def update(self, findings: Iterable[Finding]) -> None:
-        """Replace what is open by ``findings``."""
+        """Replace the open alerts by ``findings``."""
         now = datetime.now(UTC)
         found = {(finding.name, finding.feature): finding for finding in findings}
         for key, finding in found.items():
@@ -94,7 +94,7 @@ class Alerts:
         }
 
     def shown(self) -> list[dict[str, Any]]:
-        """For ``GET /v1/monitor``: pages first, then the oldest first."""
+        """The alerts for ``GET /v1/monitor``: pages first, then the oldest first."""
         listed = sorted(self._open.values(), key=lambda item: (item[1].severity != "page", item[0]))
         return [
             {

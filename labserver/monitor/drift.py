@@ -1,17 +1,17 @@
-"""Whether what comes in is still what training knew. Lesson 9.
+"""Drift: compares inputs with the training data. Lesson 9.
 
-Two things change the numbers, and they want different people. A fault upstream (another unit, a dead sensor) is sudden,
-hits one feature, and makes values that cannot be. A season is slow, moves many features together, and every value it
-brings is possible. So each is looked for where the other does not show:
+Two causes change the inputs, and different people act on them. A fault upstream (a different unit, a dead sensor) is
+sudden, affects one feature, and makes impossible values. A season is slow, moves many features together, and all its
+values are possible. So the detector looks for each where the other does not show:
 
-- values that cannot be, within the day: ``FeatureOutOfRange``;
+- impossible values, within the day: ``FeatureOutOfRange``;
 - values that are missing, within the day: ``FeatureMissing``;
-- a whole day further from training than any day of training was: ``FeatureJump``;
-- four weeks further from training than any four weeks of training were: ``FeatureDrift``, which is the season's.
+- a day that is further from training than any day of training was: ``FeatureJump``;
+- four weeks that are further from training than any four weeks of training were: ``FeatureDrift``, for the season.
 
-A day of weather is three airports' one day, not a thousand draws, so its PSI is large by nature. That is why each limit
-is a feature's own, measured in training, and why a change of unit that stays among possible values of weather (wind in
-metres a second) is found by the four weeks only.
+A day of weather is one day at three airports, not a thousand independent draws, so its PSI is large by nature. That is
+why each feature has its own threshold, measured in training, and why a change of unit that gives possible values (wind
+in metres a second) is found over four weeks only.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Severity = Literal["page", "ticket"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that a person should look at: at once (``page``), or this week (``ticket``)."""
+    """A problem that a person should look at: at once (``page``), or this week (``ticket``)."""
 
     name: str
     severity: Severity
@@ -43,7 +43,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Judgement:
-    """How far the inputs have moved.
+    """The detector's result: how far the inputs have moved.
 
     Attributes:
         day: PSI of the last complete day, shape (features + 1,), the score last; NaN where there is none.
@@ -69,16 +69,16 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True)
-class Limits:
-    """The limits of each column, NaN where there is none; shape (features + 1,), ``missing`` shape (features,)."""
+class DriftLimits:
+    """The thresholds of each column, NaN where there is none; shape (features + 1,), ``missing`` shape (features,)."""
 
     day: NDArray[np.float64]
     month: NDArray[np.float64]
     missing: NDArray[np.float64]
 
     @classmethod
-    def of(cls, reference: Reference) -> Limits:
-        """From what training's own days did. A bundle that does not say gets the rule of thumb, for months only."""
+    def from_reference(cls, reference: Reference) -> DriftLimits:
+        """Thresholds from the days of training. A bundle without them gets the rule of thumb, for months only."""
 
         def beyond(worst: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.maximum(thresholds.DRIFT_LEAST, thresholds.DRIFT_MARGIN * worst)
@@ -95,7 +95,7 @@ class PsiDetector:
     def __init__(self, catalogue: Catalogue, reference: Reference) -> None:
         self._catalogue = catalogue
         self._reference = reference
-        self._limits = Limits.of(reference)
+        self._limits = DriftLimits.from_reference(reference)
 
     def judge(self, today: Tally, days: Sequence[Tally]) -> Judgement:
         """See :class:`Detector`."""
@@ -136,7 +136,7 @@ class PsiDetector:
         found = []
         for i in np.flatnonzero(psi > limit).tolist():
             column = self._reference.names[i]
-            detail = f"{what} {psi[i]:.2f} from training; the limit is {limit[i]:.2f}."
+            detail = f"{what} {psi[i]:.2f} from training (PSI); the limit is {limit[i]:.2f}."
             if column == SCORE:
                 found.append(Finding(name.replace("Feature", "Prediction"), severity, f"Predictions: {detail}"))
             else:

@@ -1,4 +1,4 @@
-"""How far the online store has come: its clock, and the newest value of each group, whether or not anybody asks."""
+"""The online store's progress: its clock, and the newest value of each group, also while there are no requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Materialised:
     Attributes:
         clock: up to which the store is complete, in the simulated world.
         newest: by group that can become stale, when its newest value was known, in the simulated world.
-        moved_at: when the clock was first seen where it stands, in ours.
+        moved_at: when the clock was first seen at its present position, in real time.
     """
 
     clock: float
@@ -28,7 +28,7 @@ class Materialised:
 
 
 class StoreWatch:
-    """Reads the store over a connection of its own each time, so that a store that was replaced is noticed."""
+    """Reads the store over a new connection each time, so that it notices when the store was replaced."""
 
     def __init__(self, path: Path, catalogue: Catalogue) -> None:
         self._path = path
@@ -38,14 +38,14 @@ class StoreWatch:
         self._last: Materialised | None = None
 
     def look(self) -> Materialised | None:
-        """What the store says now; what it said last if it does not answer, None if it never did."""
+        """The store's state now; the last known one if the store does not respond, None if it never did."""
         try:
             with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=0.5)) as db:
                 clock, *newest = db.execute(self._query).fetchone()
         except (sqlite3.Error, TypeError):
             return self._last
         last = self._last
-        if last is None:  # as the file says, or a restart would look like fresh data
+        if last is None:  # from the file, or a restart would look like fresh data
             moved_at = self._path.stat().st_mtime
         else:
             moved_at = last.moved_at if last.clock == clock / 1e6 else time.time()

@@ -11,82 +11,71 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import structlog
 from prometheus_client import CollectorRegistry
 
+from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue
-from labserver.features.flight import Flight, from_microseconds
+from labserver.features.flight import Flight
 from labserver.model.bundle import Bundle
 from labserver.model.reference import Reference
-from labserver.monitor.alerts import Alerts, Growing, disk_findings, quality_findings, stale_findings
+from labserver.moments import from_microseconds
+from labserver.monitor.alerts import Alerts, GrewLately, disk_findings, quality_findings, stale_findings
 from labserver.monitor.drift import Detector, Finding, Judgement
-from labserver.monitor.instruments import ModelMetrics
 from labserver.monitor.materialised import Materialised, StoreWatch
+from labserver.monitor.model_metrics import ModelMetrics
 from labserver.monitor.outcomes import OutcomeStore
 from labserver.monitor.predictions import PredictionLog
 from labserver.monitor.quality import QualityReader
-from labserver.monitor.served import Counter, Pair, Served
+from labserver.monitor.served import AnswerCounter, Pair, Served
+from labserver.monitor.shadow import Shadow
 from labserver.monitor.status import Status
-from labserver.monitor.tally import Days, Tally
-from labserver.service.prediction import Answer
+from labserver.monitor.tally import DailyTallies, Tally
+from labserver.service.answer import Answer
+from labserver.service.ports import Predictor
 from labserver.settings import Settings
-
-
-class Monitor(Protocol):
-    """Lesson 9. Sees every answer, and nothing of HTTP."""
-
-    def start(self) -> None:
-        """Begin to watch; called once the service is ready."""
-
-    def predicted(self, flight: Flight, answer: Answer) -> None:
-        """Note an answer. Called in the midst of a request: returns at once and never raises."""
-
-    def refused(self, field: str) -> None:
-        """Note that a client's value was refused; ``field`` as in the problem document."""
-
-    def status(self) -> dict[str, Any]:
-        """What ``GET /v1/monitor`` shows of the model."""
-
-    def close(self) -> None:
-        """Write what is noted and stop."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What a monitor works with."""
+    """Everything that a monitor needs."""
 
     settings: Settings
     bundle: Bundle
     catalogue: Catalogue
     registry: CollectorRegistry
     outcomes: OutcomeStore
-    detector: Detector
+    detector: Detector | None
+    shadow: Predictor | None = None
 
 
 class ModelMonitor:
-    """Requests only append to a queue. One thread empties it a few times a second, in small batches of array work:
-    whoever holds the interpreter's lock for long makes a request wait.
+    """The shipped monitor. Requests only append to a queue. One thread empties it a few times a second, in small
+    batches of array work: a thread that holds the interpreter's lock for long makes a request wait.
     """
 
     QUEUE = 10_000
-    """Answers that may wait; more are counted and not looked at. Two seconds of one core's traffic."""
+    """Answers that can wait; more are dropped and counted as dropped. Two seconds of one core's traffic."""
     BATCH = 250
     PAUSE = 0.001
-    """After each batch, so that requests get the interpreter's lock: it is not handed over without a wait."""
+    """Pause after each batch in seconds: only a thread that waits passes the interpreter's lock to the requests."""
     SECONDS = 0.25
-    """Between two rounds; also what a killed process loses of the log."""
+    """Seconds between two rounds; a killed process loses that much of the log."""
     JUDGE_SECONDS = 1.0
     MEASURE_SECONDS = 3.0
 
     def __init__(self, watched: Watched) -> None:
         settings, bundle, catalogue = watched.settings, watched.bundle, watched.catalogue
         reference = Reference.read(bundle.reference, catalogue.names)
+        if watched.detector is None:
+            raise LabError("The monitor of lesson 9 needs a detector: the part drift.")
         self._detector = watched.detector
+        self._shadow = Shadow(watched.shadow) if watched.shadow else None
         self._outcomes = watched.outcomes
-        self._counter = Counter(catalogue, reference)
+        self._counter = AnswerCounter(catalogue, reference)
         self._metrics = ModelMetrics(watched.registry, catalogue, reference, bundle.manifest, settings.lesson)
         self._log = PredictionLog(
             settings.prediction_log,
@@ -96,23 +85,25 @@ class ModelMonitor:
         )
         self._quality = QualityReader(settings.prediction_log, settings.outcomes)
         self._store = StoreWatch(settings.online_store, catalogue)
-        self._days = Days(reference)
+        self._days = DailyTallies(reference)
         self._alerts = Alerts()
         self._status = Status(catalogue, reference, self._metrics)
         self._position = {name: place for place, name in enumerate(catalogue.names)}
         self._queue: deque[Pair] = deque()
         self._drops = 0
-        self._dropping, self._failing = Growing(), Growing()
+        self._dropping, self._failing = GrewLately(), GrewLately()
         self._groups = catalogue.stored
         self._stored: Materialised | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._judged_at = self._measured_at = 0.0
-        self._look()
+        self._read_store()
 
     def start(self) -> None:
         """See :class:`Monitor`."""
         self._thread.start()
+        if self._shadow:
+            self._shadow.start()
 
     def predicted(self, flight: Flight, answer: Answer) -> None:
         """See :class:`Monitor`."""
@@ -122,7 +113,7 @@ class ModelMonitor:
             self._drops += 1
 
     def refused(self, field: str) -> None:
-        """See :class:`Monitor`. Fields that are no features are not counted: labels must be few."""
+        """See :class:`Monitor`. Only features are counted: labels must be few."""
         place = self._position.get(field.rpartition("overrides.")[2])
         if place is not None:
             counts = np.zeros(len(self._position), np.int64)
@@ -131,11 +122,15 @@ class ModelMonitor:
 
     def status(self) -> dict[str, Any]:
         """See :class:`Monitor`."""
-        return {**self._status.shown(), "alerts": self._alerts.shown()}
+        beside = self._shadow
+        shadow = {"answers": beside.answers, "errors": beside.errors, "dropped": beside.dropped} if beside else None
+        return {**self._status.shown(), "shadow": shadow, "alerts": self._alerts.shown()}
 
     def close(self) -> None:
         """See :class:`Monitor`."""
         self._stopping.set()
+        if self._shadow:
+            self._shadow.close()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
         self._log.close()
@@ -150,15 +145,18 @@ class ModelMonitor:
     def _guarded_round(self) -> None:
         try:
             self.round()
-        except Exception as error:  # whatever it is, requests do not wait for it and the next round may do better
+        except Exception as error:  # any error: requests do not wait for this thread, and the next round can succeed
             structlog.get_logger().error("monitor_fault", kind=type(error).__name__, exc_info=error)
 
     def round(self) -> None:
-        """Look at everything that was noted."""
+        """Process everything that was noted."""
         while batch := [self._queue.popleft() for _ in range(min(self.BATCH, len(self._queue)))]:
             self._absorb(batch)
             if not self._stopping.is_set():
                 time.sleep(self.PAUSE)
+        if self._shadow:
+            self._log.add_shadow(self._shadow.version, self._shadow.take())
+            self._metrics.shadowed(self._shadow)
         self._log.flush()
         now = time.monotonic()
         if now - self._measured_at >= self.MEASURE_SECONDS:
@@ -170,7 +168,7 @@ class ModelMonitor:
         self._metrics.logged(self._log, self._drops, self._outcomes.errors)
 
     def _absorb(self, pairs: list[Pair]) -> None:
-        served = Served.of(pairs)
+        served = Served.from_answers(pairs)
         counted = self._counter.count(served)
         self._metrics.served(served, counted)
         for day, tally in counted.days.items():
@@ -178,11 +176,13 @@ class ModelMonitor:
         self._days.move(pairs[-1][1].vector.clock)
         self._status.served(served)
         self._log.add(served)
+        if self._shadow:
+            self._shadow.offer(served)
 
     def _measure(self) -> None:
-        """The slower looks, at files."""
+        """Read the files, which is slower."""
         self._log.prune()
-        self._look()
+        self._read_store()
         try:
             self._status.quality = self._quality.read(from_microseconds(round(self._status.clock * 1e6)))
         except sqlite3.Error as error:
@@ -190,7 +190,7 @@ class ModelMonitor:
             return
         self._metrics.measured(self._status.quality)
 
-    def _look(self) -> None:
+    def _read_store(self) -> None:
         if stored := self._store.look():
             self._stored = stored
             self._metrics.materialised(stored)
@@ -199,7 +199,7 @@ class ModelMonitor:
     def _judgement(self, today: Tally, days: Sequence[Tally]) -> Judgement:
         try:
             return self._detector.judge(today, days)
-        except Exception as error:  # a learner's, perhaps: it is reported, and the rest of the watch goes on
+        except Exception as error:  # perhaps a learner's detector: it is reported, and the rest of the monitor goes on
             detail = f"The detector fails: {type(error).__name__}: {error}"
             nothing = np.full(len(today.bins), np.nan)
             return Judgement(nothing, nothing, (Finding("DetectorFailing", "ticket", detail),))
@@ -222,7 +222,7 @@ class ModelMonitor:
 
 
 def _yield_to_requests() -> None:
-    """Where a core is full, this thread runs after the one that answers. Linux has priorities of single threads."""
+    """Lower this thread's priority, so that on a full core the thread that answers runs first. Linux only."""
     if sys.platform == "linux":
-        with suppress(OSError):  # a sandbox may forbid it
+        with suppress(OSError):  # a sandbox can forbid it
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

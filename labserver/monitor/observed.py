@@ -1,4 +1,4 @@
-"""The prediction service with a monitor looking over its shoulder."""
+"""The prediction service, wrapped so that a monitor sees its answers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 from labserver.errors import Refused
 from labserver.features.flight import Flight
-from labserver.monitor.monitor import Monitor
-from labserver.service.prediction import Answer, Service, Vector
+from labserver.monitor.ports import Monitor
+from labserver.service.answer import Answer, Vector
+from labserver.service.ports import Service
+from labserver.service.schedule import Now
 
 
 class ObservedService:
-    """A :class:`~labserver.service.prediction.Service` that tells a monitor what it answered or refused."""
+    """A :class:`~labserver.service.prediction.Service` that reports its answers and rejected values to a monitor."""
 
     def __init__(self, service: Service, monitor: Monitor) -> None:
         self._service, self._monitor = service, monitor
@@ -44,6 +46,10 @@ class ObservedService:
     def explain(self, vector: Vector) -> list[dict[str, Any]]:
         """As the service does."""
         return self._service.explain(vector)
+
+    def now(self) -> Now:
+        """As the service does."""
+        return self._service.now()
 
     def problem(self) -> str | None:
         """As the service does."""

@@ -13,12 +13,12 @@ from labserver.errors import Damaged, LabError
 
 
 class OutcomeConflict(LabError):
-    """Another outcome was already acknowledged for this prediction."""
+    """A different outcome was already acknowledged for this prediction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How late a predicted flight arrived, in minutes; None if it never did."""
+    """The delay of a predicted flight at arrival, in minutes; None if it never arrived."""
 
     id: str
     arrival_delay_minutes: float | None
@@ -40,20 +40,14 @@ class OutcomeStore:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")  # an acknowledged outcome survives a power cut
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS outcomes (id TEXT PRIMARY KEY, arrival_delay_minutes REAL, "
-                "received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
-            )
+            self._db = _opened(path)
         except sqlite3.Error as error:
             raise Damaged(
                 f"The outcomes at {path} cannot be read ({error}). Move the file away to start a new one; "
                 "it holds what was acknowledged, so keep it."
             ) from None
         self.errors = 0
-        """Writes that the disk or SQLite refused."""
+        """Number of writes that failed."""
         self._queue: queue.Queue[_Work | None] = queue.Queue(maxsize=10_000)
         self._thread = threading.Thread(target=self._write, name="outcomes", daemon=True)
         self._thread.start()
@@ -61,8 +55,8 @@ class OutcomeStore:
     def record(self, outcome: Outcome) -> Future[None]:
         """Queue an outcome. The future resolves once it is on disk.
 
-        The future raises :class:`OutcomeConflict` if another outcome was acknowledged for this id, and
-        ``sqlite3.Error`` if the disk refuses. Raises ``queue.Full`` when the disk does not keep up.
+        The future raises :class:`OutcomeConflict` if a different outcome was acknowledged for this id, and
+        ``sqlite3.Error`` if the write fails. Raises ``queue.Full`` when the disk does not keep up.
         """
         future: Future[None] = Future()
         self._queue.put_nowait((outcome, future))
@@ -74,7 +68,7 @@ class OutcomeStore:
         return int(number)
 
     def close(self) -> None:
-        """Write what is queued and stop."""
+        """Write the queued outcomes and stop."""
         self._queue.put(None)
         self._thread.join(timeout=10)
         self._db.close()
@@ -125,3 +119,19 @@ class OutcomeStore:
         if known == outcome.arrival_delay_minutes:
             return None
         return OutcomeConflict(f"Prediction {outcome.id} already has the outcome {known}.")
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """The file, with its table; closed again if it is not usable."""
+    db = sqlite3.connect(path, isolation_level=None, timeout=10.0, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")  # an acknowledged outcome survives a power cut
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS outcomes (id TEXT PRIMARY KEY, arrival_delay_minutes REAL, "
+            "received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
+        )
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db

@@ -1,4 +1,4 @@
-"""The prediction log: every answer with the vector behind it, in SQLite. Outcomes are joined to it."""
+"""The prediction log: every answer with its feature vector, in SQLite. Outcomes are joined to it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from labserver.features.flight import MICROSECOND
-from labserver.monitor.served import HOUR, Served
+from labserver.moments import HOUR, MICROSECOND
+from labserver.monitor.served import Served
 
 Row = tuple[Any, ...]
 
@@ -33,24 +33,28 @@ COLUMNS = {
     "adjusted": "TEXT",  # feature:action, separated by spaces
     "stale": "TEXT",  # features, separated by spaces
 }
+SHADOW_COLUMNS = "id TEXT NOT NULL, made_at INTEGER NOT NULL, model_version TEXT NOT NULL, score REAL NOT NULL"
+"""Of a second model's answers; ``id`` is that of the prediction that was sent."""
+SHADOW_WITHOUT_PREDICTION = """DELETE FROM shadow WHERE n < coalesce((SELECT n FROM shadow
+    WHERE made_at >= (SELECT made_at FROM predictions ORDER BY n LIMIT 1) ORDER BY n LIMIT 1), 9223372036854775807)"""
 ROWS_A_STATEMENT = 64
-"""SQLite runs a statement without holding the interpreter's lock, and the lock must be had back after each one. So many
-rows a statement, or a busy event loop would make the log wait once a row.
+"""Rows per statement. SQLite drops the interpreter's lock for each statement and must get it back after it, so with one
+row per statement a busy event loop would make the log wait once per row.
 """
 
 
 class PredictionLog:
-    """Writes from one thread. What cannot be written is kept for the next try, up to a bound.
+    """Writes the log from one thread. Rows that cannot be written are kept for the next try, up to a bound.
 
     There is no index on ``id``: identifiers are random, so each row would dirty a page of it. Joins go the other way,
     from the newest predictions to the outcomes, which have one.
     """
 
     WAITING = 10_000
-    """Rows that are kept while the disk refuses them."""
+    """Rows that are kept while writes fail."""
 
     def __init__(self, path: Path, model_version: str, *, max_bytes: int, max_days: float) -> None:
-        """Nothing is opened yet: a log that does not work must not keep a service from starting.
+        """Open nothing yet: a log that does not work must not keep a service from starting.
 
         Args:
             path: the database file.
@@ -63,19 +67,26 @@ class PredictionLog:
         self._max_bytes, self._max_days = max_bytes, max_days
         self._db: sqlite3.Connection | None = None
         self._waiting: list[Row] = []
+        self._beside: list[Row] = []
         self.written = self.dropped = self.errors = self.size = 0
         self.problem: str | None = None
 
     def add(self, served: Served) -> None:
-        """Take a batch; it is on disk after the next :meth:`flush`."""
+        """Add a batch; it is on disk after the next :meth:`flush`."""
         self._waiting.extend(self._rows(served))
         if (surplus := len(self._waiting) - self.WAITING) > 0:
             del self._waiting[:surplus]
             self.dropped += surplus
 
+    def add_shadow(self, version: str, scored: Sequence[tuple[str, float]]) -> None:
+        """Take a second model's answers; see :mod:`labserver.monitor.shadow`."""
+        now = time.time_ns() // 1000
+        self._beside.extend((prediction, now, version, score) for prediction, score in scored)
+        del self._beside[: -self.WAITING]
+
     def flush(self) -> None:
         """Write what waits, in one transaction. Never raises: ``problem`` says what the disk or SQLite objects to."""
-        if not self._waiting:
+        if not self._waiting and not self._beside:
             return
         try:
             db = self._db = self._db or self._open()
@@ -83,13 +94,14 @@ class PredictionLog:
             for start in range(0, len(self._waiting), ROWS_A_STATEMENT):
                 rows = self._waiting[start : start + ROWS_A_STATEMENT]
                 db.execute(_insert(len(rows)), [value for row in rows for value in row])
+            db.executemany("INSERT INTO shadow (id, made_at, model_version, score) VALUES (?, ?, ?, ?)", self._beside)
             db.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
             return
         self.problem = None
         self.written += len(self._waiting)
-        self._waiting = []
+        self._waiting, self._beside = [], []
 
     def prune(self) -> None:
         """Delete rows that are too old, and the oldest tenth of a log that is too large, until it is not. Never
@@ -107,12 +119,14 @@ class PredictionLog:
             while (size := _bytes(db)) > self._max_bytes:
                 if not db.execute(f"DELETE FROM predictions WHERE n <= ({tenth})").rowcount:
                     break
+                db.execute(SHADOW_WITHOUT_PREDICTION)
+            db.execute(SHADOW_WITHOUT_PREDICTION)
             self.size = size
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Write the waiting rows and close the file."""
         self.flush()
         if self._db is not None:
             self._db.close()
@@ -121,11 +135,16 @@ class PredictionLog:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self._path, isolation_level=None, timeout=1.0, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        # Survives the end of the process, not a power cut: no outcome is promised here, and nothing waits for the disk.
-        db.execute("PRAGMA synchronous = NORMAL")
         columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-        db.execute(f"CREATE TABLE IF NOT EXISTS predictions (n INTEGER PRIMARY KEY, {columns})")
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            # Survives the end of the process, but no power cut: the log promises nothing, so no request waits for it.
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute(f"CREATE TABLE IF NOT EXISTS predictions (n INTEGER PRIMARY KEY, {columns})")
+            db.execute(f"CREATE TABLE IF NOT EXISTS shadow (n INTEGER PRIMARY KEY, {SHADOW_COLUMNS})")
+        except sqlite3.Error:
+            db.close()
+            raise
         return db
 
     def _failed(self, error: Exception) -> None:
@@ -134,7 +153,7 @@ class PredictionLog:
         self.errors += 1
         self.problem = str(error)
         if self._db is not None:
-            self._db.close()  # rolls back, and lets go of a file that was deleted or replaced
+            self._db.close()  # rolls back, and closes a file that was deleted or replaced
             self._db = None
 
     def _rows(self, served: Served) -> list[Row]:
@@ -168,7 +187,7 @@ class PredictionLog:
 
 
 def _bytes(db: sqlite3.Connection) -> int:
-    """What the log holds. Freed pages are used again, so the file does not grow much past the limit."""
+    """Size of the log's content in bytes. Freed pages are used again, so the file grows little beyond its limit."""
     [size] = db.execute(
         "SELECT (page_count - freelist_count) * page_size "
         "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"

@@ -1,4 +1,4 @@
-"""How good the model has been lately: predictions joined with what became of the flights."""
+"""The model's recent quality: predictions joined with the outcomes of their flights."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from labserver.features.flight import microseconds
 from labserver.model.calibration import expected_calibration_error
+from labserver.moments import microseconds
 from labserver.monitor import thresholds
 
-LATE = 15.0
+LATE_MINUTES = 15.0
 """A flight is late if it arrives more minutes than this after schedule; the model's question."""
 
-RECENT = "SELECT n, id, score, scheduled_departure FROM log.predictions ORDER BY n DESC LIMIT :search"
-# One row each, so that SQLite does all the work in one step, without the interpreter's lock.
-LABELLED = f"""
+LOG_TAIL = "SELECT n, id, score, scheduled_departure FROM log.predictions ORDER BY n DESC LIMIT :search"
+# Each returns one row, so that SQLite does all the work in one step, without the interpreter's lock.
+LABELLED_SCORES = f"""
     SELECT json_group_array(score), json_group_array(arrival_delay_minutes) FROM (
-        SELECT score, arrival_delay_minutes FROM ({RECENT}) CROSS JOIN outcomes USING (id) LIMIT :window)"""
-DUE = f"""
+        SELECT score, arrival_delay_minutes FROM ({LOG_TAIL}) CROSS JOIN outcomes USING (id) LIMIT :window)"""
+DUE_OUTCOMES = f"""
     SELECT count(*), count(received_at) FROM (
-        SELECT id FROM ({RECENT}) WHERE scheduled_departure <= :landed LIMIT :window) LEFT JOIN outcomes USING (id)"""
+        SELECT id FROM ({LOG_TAIL}) WHERE scheduled_departure <= :landed LIMIT :window) LEFT JOIN outcomes USING (id)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Quality:
     """Figures over the newest predictions that have an outcome; None where there are too few.
 
     Attributes:
-        outcomes: on disk, for whatever prediction.
-        joined: outcomes the figures rest on, at most ``thresholds.QUALITY_WINDOW``. A flight that never arrived is
+        outcomes: on disk, for any prediction.
+        joined: outcomes that the figures rest on, at most ``thresholds.QUALITY_WINDOW``. A flight that never arrived is
             one of them, but neither late nor on time.
         due: predictions whose flight must have landed by now, at most the same number.
         join_ratio: the share of those that has an outcome.
@@ -52,8 +52,8 @@ class Quality:
 
 
 class QualityReader:
-    """Looks at both files, which all workers share. So it does not matter which worker predicted, which one was told
-    the outcome, which came first, or that the service was started anew in between.
+    """Reads both files, which all workers share. So it does not matter which worker predicted, which one received the
+    outcome, which came first, or whether the service was restarted in between.
     """
 
     def __init__(self, predictions: Path, outcomes: Path) -> None:
@@ -66,7 +66,7 @@ class QualityReader:
         """The figures as of now; cheap if nothing was written since.
 
         Raises:
-            sqlite3.Error: if a file does not answer.
+            sqlite3.Error: if a file cannot be read.
         """
         if not self._predictions.exists() or not self._outcomes.exists():
             return self._last
@@ -77,7 +77,7 @@ class QualityReader:
             raise
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -93,9 +93,9 @@ class QualityReader:
         if not outcomes:
             return self._last
         bounds = {"search": thresholds.QUALITY_SEARCH, "window": thresholds.QUALITY_WINDOW}
-        scores, delays = (orjson.loads(text) for text in db.execute(LABELLED, bounds).fetchone())
+        scores, delays = (orjson.loads(text) for text in db.execute(LABELLED_SCORES, bounds).fetchone())
         landed = microseconds(clock - thresholds.LANDED_AFTER)
-        due, joined = db.execute(DUE, {**bounds, "landed": landed}).fetchone()
+        due, joined = db.execute(DUE_OUTCOMES, {**bounds, "landed": landed}).fetchone()
         self._last = Quality(
             outcomes,
             len(scores),
@@ -109,7 +109,11 @@ class QualityReader:
         db = sqlite3.connect(
             f"file:{self._outcomes}?mode=ro", uri=True, isolation_level=None, timeout=1.0, check_same_thread=False
         )
-        db.execute("ATTACH ? AS log", (f"file:{self._predictions}?mode=ro",))
+        try:
+            db.execute("ATTACH ? AS log", (f"file:{self._predictions}?mode=ro",))
+        except sqlite3.Error:
+            db.close()
+            raise
         return db
 
 
@@ -118,7 +122,7 @@ def figures(scores: NDArray[np.float64], delays: NDArray[np.float64]) -> dict[st
     arrived. Empty below ``thresholds.QUALITY_LEAST``.
     """
     arrived = ~np.isnan(delays)
-    score, late = scores[arrived], delays[arrived] > LATE
+    score, late = scores[arrived], delays[arrived] > LATE_MINUTES
     if len(score) < thresholds.QUALITY_LEAST or late.all() or not late.any():
         return {}
     return {

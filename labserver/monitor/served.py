@@ -1,4 +1,4 @@
-"""A batch of answers as arrays: what monitoring counts, compares and logs."""
+"""A batch of answers as arrays, which monitoring counts, compares and logs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labserver.features.catalogue import Catalogue
-from labserver.features.flight import NEW_YORK, Flight, from_microseconds
+from labserver.features.flight import Flight
 from labserver.model.reference import Reference
+from labserver.moments import HOUR, NEW_YORK, from_microseconds
 from labserver.monitor.tally import Tally
-from labserver.service.prediction import Answer
-
-HOUR = 3_600_000_000
-"""Microseconds."""
+from labserver.service.answer import Answer
 
 Pair = tuple[Flight, Answer]
 
@@ -27,8 +25,8 @@ class Served:
 
     Attributes:
         pairs: the flights and their answers.
-        asked: when each question was put, in microseconds since 1970 UTC, shape (n,).
-        received: features before ranges and completion, shape (n, features), float32, NaN where nothing was known.
+        asked: prediction times, in microseconds since 1970 UTC, shape (n,).
+        received: features before ranges and imputation, shape (n, features), float32, NaN where nothing was known.
         used: features as the model saw them, likewise.
         scores: probabilities, shape (n,), float32.
         warned: how many were answered with a warning.
@@ -42,8 +40,8 @@ class Served:
     warned: int
 
     @classmethod
-    def of(cls, pairs: Sequence[Pair]) -> Served:
-        """From at least one answer."""
+    def from_answers(cls, pairs: Sequence[Pair]) -> Served:
+        """Make a batch of at least one answer."""
         vectors = [answer.vector for _, answer in pairs]
         return cls(
             pairs,
@@ -57,8 +55,8 @@ class Served:
 
 @dataclass(frozen=True)
 class Counted:
-    """What is notable of a batch: tallies by day of New York (``date.toordinal``) on which the question was put, and
-    how many values were clipped and how many were stale, both of shape (features,).
+    """Counts of a batch: tallies by New York's day of the prediction time (``date.toordinal``), and the numbers of
+    clipped and of stale values, both of shape (features,).
     """
 
     days: Mapping[int, Tally]
@@ -66,15 +64,12 @@ class Counted:
     stale: NDArray[np.int64]
 
 
-class Counter:
-    """Counts, with a dozen array operations a batch."""
+class AnswerCounter:
+    """Counts a batch with a dozen array operations."""
 
     def __init__(self, catalogue: Catalogue, reference: Reference) -> None:
-        features = catalogue.features
         self._reference = reference
-        self._low = np.array([f.possible.low for f in features], np.float32)
-        self._high = np.array([f.possible.high for f in features], np.float32)
-        self._typical = np.array([f.trained.typical if f.trained else 0.0 for f in features], np.float32)
+        self._low, self._high, self._typical = catalogue.low, catalogue.high, catalogue.typical
         self._position = {name: place for place, name in enumerate(catalogue.names)}
         self._day_of_hour: dict[int, int] = {}
 
@@ -112,7 +107,7 @@ class Counter:
         return [(int(day), days == day) for day in np.unique(days)]
 
     def _day(self, hour: int) -> int:
-        """Time zones are slow and hours are few."""
+        """New York's day of each hour, remembered: time zones are slow and hours are few."""
         if hour not in self._day_of_hour:
             if len(self._day_of_hour) > 20_000:
                 self._day_of_hour.clear()

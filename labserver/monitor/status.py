@@ -1,4 +1,4 @@
-"""What the dashboard shows of the model, always with the same keys."""
+"""The model's figures for the dashboard, always with the same keys."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 
 from labserver.features.catalogue import Catalogue
-from labserver.features.flight import from_microseconds
 from labserver.model.reference import SCORE, Reference
 from labserver.monitor import thresholds
-from labserver.monitor.drift import Judgement, Limits
-from labserver.monitor.instruments import ModelMetrics
+from labserver.monitor.drift import DriftLimits, Judgement
+from labserver.monitor.model_metrics import ModelMetrics
 from labserver.monitor.quality import Quality
 from labserver.monitor.served import Pair, Served
 from labserver.monitor.tally import Tally
 
-RECENT = 20
+RECENT_SHOWN = 20
 
 
 class Status:
@@ -29,30 +28,29 @@ class Status:
         self.clock = 0.0
         self.quality = Quality()
         self._catalogue, self._reference, self._metrics = catalogue, reference, metrics
-        self._limits = Limits.of(reference)
+        self._limits = DriftLimits.from_reference(reference)
         nothing = np.full(len(reference.names), np.nan)
         self._judgement = Judgement(nothing, nothing, ())
         self._total = self._warned = 0
         self._score = np.zeros(reference.shares.shape[1])
         self._last: list[float] = [np.nan] * len(catalogue.names)
-        self._recent: deque[Pair] = deque(maxlen=RECENT)
+        self._recent: deque[Pair] = deque(maxlen=RECENT_SHOWN)
 
     def served(self, served: Served) -> None:
         """Note a batch."""
         self._total += len(served.pairs)
         self._warned += served.warned
         self._last = served.received[-1].tolist()
-        self._recent.extend(served.pairs[-RECENT:])
+        self._recent.extend(served.pairs[-RECENT_SHOWN:])
 
     def judged(self, judgement: Judgement, tallies: Sequence[Tally]) -> None:
-        """Note the drift, and the counts it was found in."""
+        """Note the drift, and the counts that it was found in."""
         self._judgement = judgement
         self._score = np.sum([tally.bins[-1] for tally in tallies], axis=0)
 
     def shown(self) -> dict[str, Any]:
         """Everything but the alerts."""
         return {
-            "clock": from_microseconds(round(self.clock * 1e6)).isoformat() if self.clock else None,
             "predictions": self._predictions(),
             "features": [self._feature(place) for place in range(len(self._catalogue.names))],
             "recent": [_prediction(pair) for pair in reversed(list(self._recent))],
@@ -97,7 +95,7 @@ class Status:
         }
 
     def _state(self, place: int, name: str) -> str:
-        """Alert: beyond a limit. Watch: further than any day or month of training, short of the limit."""
+        """Alert: beyond a threshold. Watch: further than any day or month of training, but below the threshold."""
         if any(finding.feature == name for finding in self._judgement.findings):
             return "alert"
         moved = max(
@@ -124,18 +122,18 @@ def _prediction(pair: Pair) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """JSON has no NaN."""
+    """The value, or None for NaN, which JSON does not have."""
     return None if np.isnan(value) else round(float(value), 4)
 
 
 def unknown() -> dict[str, Any]:
-    """The same keys where nobody watches."""
+    """The same keys for a service without a monitor."""
     predictions = ("total", "warned_share", "drift", "drift_month")
     return {
-        "clock": None,
         "predictions": {**dict.fromkeys(predictions), "edges": [], "shares": [], "reference": []},
         "features": [],
         "recent": [],
         "quality": {**dict.fromkeys(asdict(Quality())), "window": None},
+        "shadow": None,
         "alerts": [],
     }

@@ -1,4 +1,4 @@
-"""Counts of what the model was asked about, by simulated day: all that drift needs, and no larger for more requests."""
+"""Counts of the model's inputs and scores by simulated day: all that drift needs, of constant size."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from labserver.features.flight import NEW_YORK
 from labserver.model.reference import MONTH, Reference
+from labserver.moments import NEW_YORK
 
 FULL_BEFORE = 6
-"""A day counts as complete if it was watched from before this hour: few flights are asked about earlier."""
+"""A day counts as complete if it was watched from before this hour: few requests have an earlier prediction time."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Tally:
     Attributes:
         rows: how many.
         bins: by bin of the reference, shape (columns, BINS): features as received, gaps filled; then the score.
-        missing: values that were not known, shape (features,).
-        impossible: values that cannot be, shape (features,).
+        missing: number of values that were not known, shape (features,).
+        impossible: number of impossible values, shape (features,).
     """
 
     rows: int
@@ -42,14 +42,14 @@ class Tally:
 
     @classmethod
     def empty(cls, reference: Reference) -> Tally:
-        """Of no predictions."""
+        """A tally of no predictions."""
         features = len(reference.names) - 1
         bins = np.zeros(reference.shares.shape, np.int64)
         return cls(0, bins, np.zeros(features, np.int64), np.zeros(features, np.int64))
 
 
-class Days:
-    """Tallies of the last days. A day is complete once the service's clock stands in a later one."""
+class DailyTallies:
+    """Tallies of the last days. A day is complete once the service's clock is in a later one."""
 
     def __init__(self, reference: Reference) -> None:
         self._nothing = Tally.empty(reference)
@@ -58,7 +58,7 @@ class Days:
         self._partial = 0
 
     def add(self, day: int, tally: Tally) -> None:
-        """Count towards a day (``date.toordinal`` in New York)."""
+        """Add a tally to a day (``date.toordinal`` in New York)."""
         self._tallies[day] = self._tallies.get(day, self._nothing) + tally
 
     def move(self, clock: datetime) -> None:
@@ -73,7 +73,7 @@ class Days:
         self._tallies = {d: tally for d, tally in self._tallies.items() if d >= day - MONTH}
 
     def today(self) -> Tally:
-        """The day of the clock, so far."""
+        """The tally of the clock's day so far."""
         return self._tallies.get(self._clock, self._nothing)
 
     def complete(self) -> Sequence[Tally]:

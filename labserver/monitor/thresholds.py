@@ -1,7 +1,7 @@
-"""Every limit of monitoring, and where it comes from. The rules for Prometheus repeat them; a test keeps both equal.
+"""Every threshold of monitoring, and its source. The rules for Prometheus repeat them; a test keeps both equal.
 
-All were set by looking at 2013: what training's months do by themselves raises nothing, and neither do the ordinary
-days of the months that training never saw.
+All were set on the data of 2013: the months of training raise no alert, and neither do the ordinary days of the months
+that training never saw.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 OUT_OF_RANGE_SHARE = 0.05
-"""Share of a day's values that cannot be. No season makes a value impossible: the year's worst day has 0.036, from the
+"""Share of a day's values that are impossible. No season makes a value impossible: the worst day has 0.036, from the
 one record of 1048 mph. Visibility in kilometres makes 0.06 of the foggiest day's values impossible, and 1 of most."""
 
 DRIFT_MARGIN = 1.5
-"""How much further than training's own worst day or month a PSI may lie."""
+"""Allowed ratio of a PSI to that of training's own worst day or month."""
 
 DRIFT_LEAST = 0.25
-"""No limit of a PSI is below this, the rule of thumb for "a lot"."""
+"""Lowest threshold of a PSI, the rule of thumb for "a lot"."""
 
 MISSING_MARGIN = 2.0
 MISSING_LEAST = 0.2
@@ -35,10 +35,10 @@ QUALITY_WINDOW = 5_000
 days of storms alone are off by 0.2."""
 
 QUALITY_SEARCH = 30_000
-"""Predictions that are looked through for them, newest first."""
+"""Predictions that are searched for them, newest first."""
 
 QUALITY_LEAST = 1_000
-"""Outcomes before the rolling figures are shown."""
+"""Outcomes that are needed before the rolling figures are shown."""
 
 AUC_LEAST = 0.6
 BRIER_MOST = 0.22

@@ -1,1 +1,1 @@
-"""The prediction service in plain Python: no HTTP, no files, no model library."""
+"""The prediction service in plain Python, without HTTP, files or a model library."""

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
-from labserver.settings import Settings
+if TYPE_CHECKING:
+    from labserver.settings import Settings
 
 Decision = Literal["warn", "no_warning"]
-
-
-class DecisionPolicy(Protocol):
-    """Lesson 5. Decides what to do about a probability."""
-
-    def decide(self, probability: float) -> Decision:
-        """``"warn"`` or ``"no_warning"``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +32,5 @@ class ExpectedCost:
         return self.false_alarm / (self.false_alarm + self.missed_delay)
 
     def decide(self, probability: float) -> Decision:
-        """See :class:`DecisionPolicy`."""
+        """``"warn"`` above the threshold."""
         return "warn" if probability > self.threshold else "no_warning"

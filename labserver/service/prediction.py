@@ -2,68 +2,30 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labserver.errors import Refused
 from labserver.features.catalogue import Catalogue
-from labserver.features.flight import NEW_YORK, Flight, from_microseconds, microseconds
-from labserver.features.ranges import Adjustment, Completion, Ranges, adjustments
-from labserver.features.store import Lookup
-from labserver.model.predictor import Predictor
-from labserver.service.decision import Decision, DecisionPolicy
-from labserver.service.schedule import Vocabulary, check_times
-
-HOUR = 3.6e9  # microseconds
-
-
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """What the model sees for one flight, and where each value comes from.
-
-    Attributes:
-        as_of: the moment the question was put for.
-        asked: the same in microseconds since 1970 UTC.
-        clock: the moment up to which the online store was complete.
-        values: shape (1, features), float32, in catalogue order, as the model gets them.
-        received: the same before ranges and completion; NaN where nothing was known.
-        known_at: by group, in microseconds since 1970 UTC; None where the entity has no row.
-        overridden: features that the caller supplied.
-    """
-
-    as_of: datetime
-    asked: int
-    clock: datetime
-    values: NDArray[np.float32]
-    received: NDArray[np.float32]
-    known_at: Sequence[int | None]
-    overridden: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A prediction. ``adjusted`` and ``stale`` say what was not as it should be; ``vector`` is what the model saw."""
-
-    id: str
-    vector: Vector = field(compare=False, repr=False)
-    probability: float
-    decision: Decision
-    adjusted: tuple[Adjustment, ...]
-    stale: tuple[str, ...]
-
+from labserver.features.flight import Flight
+from labserver.features.lookup import Lookup
+from labserver.features.ranges import Adjustment, adjustments
+from labserver.moments import HOUR, microseconds, minute_and_weekday
+from labserver.service.answer import Answer, Ids, Vector, explain
+from labserver.service.decision import Decision
+from labserver.service.ports import Completion, DecisionPolicy, Predictor, Ranges, Values
+from labserver.service.schedule import Now, Vocabulary, check_times
 
 Cells = tuple[float | None, ...]
 
 
 class Received(NamedTuple):
-    """What came in for one flight: one cell a feature, None where nothing is known."""
+    """The raw values of one flight: one cell per feature, None where nothing is known."""
 
     flight: Flight
     as_of: datetime
@@ -72,43 +34,8 @@ class Received(NamedTuple):
     cells: Cells
 
 
-class Values(Protocol):
-    """Lesson 5. Where precomputed feature values come from."""
-
-    def lookup(self, flight: Flight) -> Lookup:
-        """The latest known values for a flight's entities."""
-
-    def lookup_many(self, flights: Sequence[Flight]) -> list[Lookup]:
-        """The same for many flights, as of one moment."""
-
-    def clock(self) -> datetime:
-        """The moment up to which values are complete."""
-
-    def problem(self) -> str | None:
-        """Why there are none now, and what to do about it; None if all is well."""
-
-
-class Service(Protocol):
-    """What the API, batch scoring and replay need."""
-
-    def vector(self, flight: Flight) -> Vector:
-        """The features that a prediction would use. Raises ``Refused``."""
-
-    def predict(self, flight: Flight) -> Answer:
-        """One prediction. Raises ``Refused``."""
-
-    def predict_each(self, flights: Sequence[Flight]) -> list[Answer | Refused]:
-        """For each flight, in order, its prediction, or why it is refused."""
-
-    def explain(self, vector: Vector) -> list[dict[str, Any]]:
-        """For each feature its value, origin, age and what was done to it."""
-
-    def problem(self) -> str | None:
-        """Why nothing can be predicted now, and what to do about it; None if all is well. Asked by /readyz."""
-
-
 class PredictionService:
-    """Looks up, checks, predicts, decides. Knows no HTTP and no files."""
+    """The prediction service: looks up, checks, predicts, decides. Knows no HTTP and no files."""
 
     def __init__(
         self,
@@ -139,24 +66,24 @@ class PredictionService:
         ]
 
     def vector(self, flight: Flight) -> Vector:
-        """See :class:`Service`. One float32 row; the same numbers as the point-in-time join."""
+        """See :class:`labserver.service.ports.Service`. One float32 row; the same numbers as the point-in-time join."""
         return self._vectors([self._received(flight, self._values.lookup(flight))])[1][0]
 
     def predict(self, flight: Flight) -> Answer:
-        """See :class:`Service`."""
+        """See :class:`labserver.service.ports.Service`."""
         vector = self.vector(flight)
         return self._answer(vector, float(self._predictor.probabilities(vector.values)[0]))
 
     def predict_each(self, flights: Sequence[Flight]) -> list[Answer | Refused]:
-        """See :class:`Service`. One state of the store and one call of the model for all."""
+        """See :class:`labserver.service.ports.Service`. One state of the store and one call of the model for all."""
         results: list[Received | Refused] = []
         for flight, known in zip(flights, self._values.lookup_many(flights) if flights else (), strict=True):
             try:
                 results.append(self._received(flight, known))
             except Refused as error:
                 results.append(error)
-        answers = iter(self._answers([one for one in results if isinstance(one, Received)]))
-        return [one if isinstance(one, Refused) else next(answers) for one in results]
+        answers = iter(self._answers([result for result in results if isinstance(result, Received)]))
+        return [result if isinstance(result, Refused) else next(answers) for result in results]
 
     def predict_matrix(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities for features of shape (rows, features) that are in range and complete; shape (rows,)."""
@@ -172,21 +99,24 @@ class PredictionService:
         return self._decision.decide(probability)
 
     def explain(self, vector: Vector) -> list[dict[str, Any]]:
-        """See :class:`Service`."""
+        """See :class:`labserver.service.ports.Service`."""
         return explain(self.catalogue, vector)
 
+    def now(self) -> Now:
+        """See :class:`labserver.service.ports.Service`."""
+        return self._vocabulary.now(self._values.clock())
+
     def problem(self) -> str | None:
-        """See :class:`Service`."""
+        """See :class:`labserver.service.ports.Service`."""
         return self._values.problem()
 
     def _received(self, flight: Flight, known: Lookup) -> Received:
-        """Everything that is known of a flight, in catalogue order, as it came."""
+        """Collect the raw values of a flight, in catalogue order."""
         self._vocabulary.check(flight)
         as_of = check_times(flight, known.clock, self._vocabulary.last_departure)
         asked = microseconds(as_of)
-        local = flight.scheduled_departure.astimezone(NEW_YORK)
-        minute, weekday = local.hour * 60 + local.minute, local.isoweekday()
-        requested = [definition(minute, weekday) for definition in self._requested]  # type: ignore[arg-type]
+        minute, weekday = minute_and_weekday(flight.scheduled_departure)
+        requested = [definition(minute, weekday) for definition in self._requested]
         ages = [None if (moment := known.known_at[n]) is None else (asked - moment) / HOUR for n in self._aged]
         cells = self._in_order((*requested, *known.values, *ages))
         if flight.overrides:
@@ -194,24 +124,24 @@ class PredictionService:
         return Received(flight, as_of, asked, known, cells)
 
     def _vectors(self, received: Sequence[Received]) -> tuple[NDArray[np.float32], list[Vector]]:
-        """Ranges and completion for all flights at once: a call of NumPy costs the same for one row and for many.
+        """Apply ranges and imputation to all flights at once: a call of NumPy costs the same for one row and for many.
 
         Returns the matrix that the model gets, and for each flight the vector that is one row of it.
         """
-        came = np.array([one.cells for one in received], np.float32)  # None becomes NaN
+        came = np.array([row.cells for row in received], np.float32)  # None becomes NaN
         used = came.copy()
         self.prepare(used)
         return used, [
             Vector(
-                one.as_of,
-                one.asked,
-                one.known.clock,
+                row.as_of,
+                row.asked,
+                row.known.clock,
                 used[i : i + 1],
                 came[i],
-                one.known.known_at,
-                frozenset(one.flight.overrides),
+                row.known.known_at,
+                frozenset(row.flight.overrides),
             )
-            for i, one in enumerate(received)
+            for i, row in enumerate(received)
         ]
 
     def _overridden(self, cells: Cells, overrides: Mapping[str, float]) -> Cells:
@@ -252,64 +182,8 @@ class PredictionService:
         return tuple(name for name in stale if name not in vector.overridden) if vector.overridden else tuple(stale)
 
 
-def explain(catalogue: Catalogue, vector: Vector) -> list[dict[str, Any]]:
-    """For each feature its value, origin, age and what was done to it."""
-    adjusted = {a.feature: a for a in adjustments(catalogue, vector.received, vector.values[0])}
-    group_number = {group.name: number for number, group in enumerate(catalogue.stored)}
-    shown = []
-    for name, value in zip(catalogue.names, vector.values[0].tolist(), strict=True):
-        group = catalogue.group_of[name]
-        known = vector.known_at[group_number[group.name]] if group.name in group_number else None
-        origin = "override" if name in vector.overridden else group.name
-        stored = known is not None and name not in vector.overridden
-        shown.append(
-            {
-                "name": name,
-                "value": value,
-                "unit": catalogue[name].unit,
-                "origin": origin,
-                "known_at": from_microseconds(known) if known is not None and stored else None,
-                "age_seconds": (vector.asked - known) / 1e6 if known is not None and stored else None,
-                "adjusted": adjusted[name].action if name in adjusted else None,
-            }
-        )
-    return shown
-
-
-def together(results: Sequence[Answer | Refused]) -> list[Answer]:
-    """All answers, or the first refusal, which then names the flight's place.
-
-    Raises:
-        Refused: if any flight was refused.
-    """
-    answers: list[Answer] = []
-    for number, result in enumerate(results):
-        if isinstance(result, Refused):
-            raise result.among(number)
-        answers.append(result)
-    return answers
-
-
-class Ids:
-    """Random ids of 32 hex digits, drawn many at a time: asking the kernel for each takes longer."""
-
-    BLOCK = 256
-
-    def __init__(self) -> None:
-        self._drawn: list[str] = []
-
-    def draw(self) -> str:
-        """An id that nobody can guess: whoever knows it may tell what became of the flight."""
-        try:
-            return self._drawn.pop()
-        except IndexError:
-            digits = secrets.token_hex(16 * self.BLOCK)
-            self._drawn += [digits[i : i + 32] for i in range(0, len(digits), 32)]
-            return self._drawn.pop()
-
-
 def _catalogue_order(catalogue: Catalogue) -> list[int]:
-    """Where each feature stands among the values of the request, those of the store and the ages, in this order."""
+    """The position of each feature among the values of the request, those of the store and the ages, in this order."""
     gathered = [feature.name for feature in catalogue.features if feature.request]
     gathered += [column for group in catalogue.stored for column in group.columns]
     gathered += [feature.name for feature in catalogue.features if feature.age]

@@ -1,13 +1,32 @@
-"""What may be asked: the codes and the times of the published schedule."""
+"""The published schedule: which codes and times a request can use."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from labserver.errors import Refused
-from labserver.features.flight import LEAD_TIME, Flight, from_microseconds
+from labserver.features.flight import LEAD_TIME, Flight
+from labserver.moments import EPOCH, NEW_YORK, from_microseconds
+
+MINUTE = timedelta(minutes=1)
+
+ABOUT_2013 = (
+    "the service lives in 2013, and the clock is the moment up to which its data are complete; "
+    "`labserver replay` moves it forward, `labserver clock 2013-09-01` sets it back"
+)
+"""An explanation of the clock, for messages."""
+
+
+class Now(NamedTuple):
+    """The clock, and a scheduled departure to ask about as of the clock, when values are as fresh as they get.
+
+    Once the clock has passed the last departure of the schedule, every request is rejected.
+    """
+
+    clock: datetime
+    departure: datetime
 
 
 class Vocabulary:
@@ -17,6 +36,11 @@ class Vocabulary:
         self._carriers = frozenset(vocabulary["carrier"])
         self._routes = {origin: frozenset(dests) for origin, dests in vocabulary["routes"].items()}
         self.last_departure = from_microseconds(vocabulary["last_departure_microseconds"])
+
+    def now(self, clock: datetime) -> Now:
+        """The departure is two hours after the clock, rounded up to a minute, or the last one of the schedule."""
+        minutes = -(-(clock + LEAD_TIME - EPOCH) // MINUTE)
+        return Now(clock, min(EPOCH + minutes * MINUTE, self.last_departure).astimezone(NEW_YORK))
 
     def check(self, flight: Flight) -> None:
         """Raise ``Refused`` for a code that the schedule does not have."""
@@ -33,7 +57,7 @@ class Vocabulary:
 
 
 def check_times(flight: Flight, clock: datetime, last_departure: datetime) -> datetime:
-    """The moment to answer for.
+    """The prediction time of a request.
 
     Raises:
         Refused: for a departure outside the schedule, or an ``as_of`` before the clock (the store already knows
@@ -42,7 +66,7 @@ def check_times(flight: Flight, clock: datetime, last_departure: datetime) -> da
     if not clock < flight.scheduled_departure <= last_departure:
         raise Refused(
             "scheduled_departure",
-            f"{flight.scheduled_departure.isoformat()} is outside the schedule",
+            f"{flight.scheduled_departure.isoformat()} is outside the schedule: {ABOUT_2013}",
             f"after {clock.isoformat()} (the clock) and up to {last_departure.isoformat()}",
         )
     as_of = flight.asked_at(clock)

@@ -102,7 +102,7 @@ export function distributionInWords(rows) {
     + `${percent(widest.live)} of the predictions, ${percent(widest.trained)} in training.`;
 }
 
-/** What is possible (thin), what training saw (thick), the last value (a mark). The numbers stand beside it. */
+/** What is possible (thin), what training saw (thick), the last value (a mark). The numbers are beside it. */
 export function strip({ possible, seen, last }) {
   const width = 120, [low, high] = possible;
   const place = (value) => 4 + ((Math.min(Math.max(value, low), high) - low) / (high - low || 1)) * (width - 8);
@@ -116,12 +116,15 @@ export function strip({ possible, seen, last }) {
   return picture;
 }
 
+/** A share as a bar. Its number is beside it. */
+export const meter = (value) =>
+  svg("svg", { viewBox: "0 0 60 8", preserveAspectRatio: "none", "aria-hidden": "true", class: "meter" },
+    svg("rect", { class: "possible", x: 0, y: 0, width: 60, height: 8 }),
+    svg("rect", { class: "seen", x: 0, y: 0, width: 60 * (value ?? 0), height: 8 }));
+
 /** A probability: its number and a bar. */
 export const probability = (value) =>
-  element("span", { class: "probability" }, element("span", { class: "numeric" }, percent(value)),
-    svg("svg", { viewBox: "0 0 60 8", "aria-hidden": "true", class: "meter" },
-      svg("rect", { class: "possible", x: 0, y: 0, width: 60, height: 8 }),
-      svg("rect", { class: "seen", x: 0, y: 0, width: 60 * (value ?? 0), height: 8 })));
+  element("span", { class: "probability" }, element("span", { class: "numeric" }, percent(value)), meter(value));
 
 const SYMBOLS = { quiet: "", watch: "▲ ", alert: "■ " };
 

@@ -3,21 +3,21 @@
 import { byId, write } from "./elements.js";
 import { timeOfDay } from "./format.js";
 import { Question } from "./question.js";
-import { Alerts, Features, identity, PartsInForce, Predictions, Quality, Recent, Traffic } from "./sections.js";
+import { ActiveParts, Alerts, Features, identity, Predictions, Quality, Recent, Traffic } from "./sections.js";
 import { call, Problem, Unreachable, useKey } from "./service.js";
 
 const EVERY = 1_000, HIDDEN = 15_000, LONGEST = 30_000; // milliseconds
 
 const question = new Question((error) => { if (needsKey(error)) askForKey(); });
 const traffic = new Traffic(), alerts = new Alerts(), quality = new Quality();
-const panels = [traffic, new Predictions(), quality, new Features(), new Recent((flight) => question.choose(flight)), new PartsInForce()];
+const panels = [traffic, new Predictions(), quality, new Features(), new Recent((flight) => question.choose(flight)), new ActiveParts()];
 
 let timer = null, paused = false, described = false, waitingForKey = false;
 let failures = 0, awaySince = null, lastSeen = null;
 
 const needsKey = (error) => error instanceof Problem && error.status === 401;
 
-/** Told to screen readers. Changes of state only, never the figures. */
+/** Announced to screen readers. Changes of state only, never the figures. */
 const announce = (text) => write(byId("announcer"), text);
 
 function connection(state, text) {
@@ -41,7 +41,7 @@ async function poll() {
   if (!paused) timer = setTimeout(poll, pace());
 }
 
-/** Milliseconds to the next question: slower while nobody looks, and slower still while nobody answers. */
+/** Milliseconds to the next request: longer while the page is hidden, and longer still while the service is away. */
 function pace() {
   const usual = document.hidden ? HIDDEN : EVERY;
   return failures ? Math.min(Math.max(usual, EVERY * 2 ** failures), LONGEST) : usual;
@@ -64,7 +64,7 @@ function show(figures) {
   for (const panel of panels) panel.update(figures);
   const fresh = alerts.update(figures);
   if (fresh.length) announce(`New alert: ${fresh.join(", ")}.`);
-  question.suggest(figures.clock, figures.recent);
+  question.suggest(figures.next_departure);
 }
 
 function away(error) {

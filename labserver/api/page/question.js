@@ -1,32 +1,34 @@
 // The form that asks about a flight, and the answer with the values behind it.
 
+import { meter } from "./charts.js";
 import { byId, element, Table, write } from "./elements.js";
-import { count, duration, fromNewYork, moment, newYorkLocal, percent, quantity, range } from "./format.js";
+import { count, duration, fromNewYork, moment, newYorkLocal, percent, quantity, range, shortMoment } from "./format.js";
 import { call, Problem } from "./service.js";
 
-// A flight of the first morning after training's last. `id` is the field's name in the interface.
+// `id` is the field's name in the interface. The departure is that of a new build until the service says its clock.
 const FIELDS = [
   { id: "carrier", label: "Carrier", value: "UA" },
   { id: "flight", label: "Flight", value: "1545", inputmode: "numeric" },
   { id: "origin", label: "From", value: "EWR" },
   { id: "dest", label: "To", value: "IAH" },
   { id: "tailnum", label: "Tail number", value: "N57869", hint: "may be left out" },
-  { id: "scheduled_departure", label: "Scheduled departure", value: "2013-09-01T05:16", type: "datetime-local", hint: "New York time" },
+  { id: "scheduled_departure", label: "Scheduled departure", value: "2013-09-01T02:00", type: "datetime-local", hint: "New York time" },
 ];
 const SNOW = { precipitation: 0.1, visibility: 0.5, humidity: 95, wind_speed: 22 };
 const DECISIONS = { warn: "Warn the passengers", no_warning: "No warning" };
 
 export class Question {
-  /** `onProblem` is told what went wrong, once the form shows it. */
+  /** `onProblem` receives the problem, once the form shows it. */
   constructor(onProblem) {
     this.onProblem = onProblem;
     this.form = byId("flight-form");
-    this.touched = false;
-    this.asking = false;
+    this.chosen = false; // whether the departure is the user's
+    this.asking = null;
     this.fields = new Map();
     byId("flight-fields").append(...FIELDS.flatMap((field) => this.field(field.id, field)));
     this.inputs = new Table(byId("inputs-table"), INPUTS, (value) => value.name);
-    this.form.addEventListener("input", () => { this.touched = true; this.countOverrides(); });
+    this.form.addEventListener("input", () => this.countOverrides());
+    this.fields.get("scheduled_departure").input.addEventListener("input", () => { this.chosen = true; });
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.ask(); });
     byId("snow").addEventListener("click", () => this.override(SNOW));
     byId("clear").addEventListener("click", () => this.override({}));
@@ -57,15 +59,11 @@ export class Question {
     byId("override-fields").replaceChildren(...fields);
   }
 
-  /** While nobody has typed, keep the question askable: the clock moves on, and departures must lie ahead. */
-  suggest(clock, recent) {
+  /** Until the user types a departure it follows the clock: then it is ahead, and values are fresh. */
+  suggest(departure) {
     const { input } = this.fields.get("scheduled_departure");
-    if (this.touched || this.form.contains(document.activeElement) || !clock) return;
-    const now = new Date(clock);
-    if (new Date(fromNewYork(input.value)) > now) return;
-    const next = recent.find((flight) => new Date(flight.scheduled_departure) > now);
-    if (next) this.fill(next);
-    else input.value = newYorkLocal(new Date(now.valueOf() + 3 * 3600_000));
+    if (this.chosen || !departure || document.activeElement === input) return;
+    input.value = newYorkLocal(new Date(departure));
   }
 
   /** Put a flight of the list of recent predictions into the form. */
@@ -79,22 +77,24 @@ export class Question {
     this.complain([]);
   }
 
-  /** Take over a flight that the user chose, and go there. */
+  /** Ask about a flight that the user chose, and go there. */
   choose(flight) {
-    this.touched = true;
+    this.chosen = true;
     this.fill(flight);
     byId("question").scrollIntoView();
     this.fields.get("carrier").input.focus();
+    this.ask();
   }
 
+  /** Ask with these values and no others. */
   override(values) {
-    this.touched = true;
     for (const [id, { input }] of this.fields) {
       if (id.startsWith("overrides.")) input.value = values[id.slice("overrides.".length)] ?? "";
     }
     this.complain([]);
     this.countOverrides();
     byId("overrides").open = Object.keys(values).length > 0;
+    this.ask();
   }
 
   overrides() {
@@ -120,35 +120,30 @@ export class Question {
     return body;
   }
 
+  /** The last question counts: what was asked before it is no longer shown. */
   async ask() {
-    if (this.asking) return;
-    this.asking = true;
+    const flight = this.body(), overrides = this.overrides();
+    const asked = JSON.stringify([flight, overrides]);
+    if (this.asking === asked) return; // a double click
+    this.asking = asked;
     this.complain([]);
+    let show;
     try {
-      const flight = this.body(), overrides = this.overrides();
-      const changed = Object.keys(overrides).length > 0;
-      const body = changed ? { ...flight, overrides } : flight;
-      const answer = await call("v1/predictions", body);
-      const [vector, baseline] = await Promise.all([
-        call("v1/features/vector", body),
-        changed ? call("v1/predictions", flight) : null,
-      ]);
-      this.show(answer, vector, baseline);
+      const answers = await answered(flight, overrides);
+      show = () => this.show(...answers);
     } catch (error) {
-      this.fail(error);
-    } finally {
-      this.asking = false;
+      show = () => this.fail(error);
     }
+    if (this.asking !== asked) return;
+    this.asking = null;
+    show();
   }
 
   show(answer, vector, baseline) {
     const status = byId("answer-status");
-    status.className = "verdict";
-    const verdict = element("strong", {}, percent(answer.probability));
-    status.replaceChildren(verdict, " likely to arrive more than 15 minutes late. ",
-      element("span", { class: `decision ${answer.decision}` }, `${DECISIONS[answer.decision] ?? answer.decision}.`));
-    write(byId("answer-baseline"), baseline
-      ? `Without your values: ${percent(baseline.probability)}, ${(DECISIONS[baseline.decision] ?? baseline.decision).toLowerCase()}.` : "");
+    status.className = baseline ? "comparison" : "verdict";
+    status.replaceChildren(...(baseline ? comparison(baseline, answer) : verdict(answer))); // announced once, as a whole
+    write(byId("answer-stale"), whyStale(answer, vector));
     byId("answer-facts").replaceChildren(
       fact("Asked as of", moment(vector.as_of)),
       fact("Clock", moment(vector.clock)),
@@ -159,7 +154,7 @@ export class Question {
     const stale = new Set(answer.stale);
     this.inputs.update(vector.values.map((value) => ({ ...value, change: adjusted.get(value.name), stale: stale.has(value.name) })));
     byId("answer-body").hidden = false;
-    status.scrollIntoView({ block: "nearest" }); // on a phone it stands below the form
+    status.scrollIntoView({ block: "nearest" }); // on a phone it is below the form
   }
 
   fail(error) {
@@ -199,6 +194,52 @@ export class Question {
   }
 }
 
+/** The prediction, the vector behind it and, if values were given, the prediction without them. */
+async function answered(flight, overrides) {
+  const changed = Object.keys(overrides).length > 0;
+  const body = changed ? { ...flight, overrides } : flight;
+  const answer = await call("v1/predictions", body);
+  const [vector, baseline] = await Promise.all([
+    call("v1/features/vector", body),
+    changed ? call("v1/predictions", flight) : null,
+  ]);
+  return [answer, vector, baseline];
+}
+
+const decided = ({ decision }) => element("span", { class: `decision ${decision}` }, `${DECISIONS[decision] ?? decision}.`);
+
+const verdict = (answer) =>
+  [element("strong", {}, percent(answer.probability)), " likely to arrive more than 15 minutes late. ", decided(answer)];
+
+const card = (title, answer) =>
+  element("div", { class: "card" }, element("h3", {}, title),
+    element("p", { class: "verdict" }, element("strong", {}, percent(answer.probability))), meter(answer.probability),
+    element("p", {}, decided(answer)));
+
+/** Two answers side by side, and in words how far apart they are. */
+function comparison(without, withValues) {
+  const points = (withValues.probability - without.probability) * 100;
+  const change = Math.abs(points) < 0.05 ? "do not change the probability"
+    : `${points > 0 ? "raise" : "lower"} the probability by ${Math.abs(points).toFixed(1)} points`;
+  const decision = withValues.decision === without.decision ? "The decision stays the same." : "The decision changes.";
+  return [
+    element("p", { class: "lead" }, "How likely to arrive more than 15 minutes late:"),
+    card("As it is", without), card("With your values", withValues),
+    element("p", { class: "lead" }, `Your values ${change}. ${decision}`),
+  ];
+}
+
+const ROUNDED = 60_000; // milliseconds that a suggested departure may be later than two hours after the clock
+
+function whyStale(answer, vector) {
+  if (!answer.stale.length) return "";
+  const clock = shortMoment(vector.clock);
+  const reason = new Date(vector.as_of) - new Date(vector.clock) <= ROUNDED
+    ? `the question is as of the clock (${clock}), and nothing newer has reached the store.`
+    : `the store is complete up to ${clock} (the clock), and the question is as of ${shortMoment(vector.as_of)}.`;
+  return `${answer.stale.length === 1 ? "One value is" : `${answer.stale.length} values are`} older than they should be: ${reason}`;
+}
+
 const fact = (name, value) => element("div", {}, element("dt", {}, name), element("dd", {}, value));
 
 function asNumber(text) {
@@ -209,7 +250,7 @@ function asNumber(text) {
 function changed({ adjusted, change }) {
   if (!adjusted) return "";
   if (adjusted === "imputed") return "imputed: nothing usable was known";
-  return change ? `clipped from ${quantity(change.received)}` : "clipped";
+  return change ? `clipped from ${quantity(change.received)}, beyond what training saw` : "clipped";
 }
 
 const INPUTS = [

@@ -112,9 +112,9 @@ export class Quality {
   update({ quality }) {
     const row = (title, better, name) => ({ title, better, live: quality[name], heldOut: this.heldOut[name] });
     this.table.update([
-      row("AUC", "higher is better", "auc"),
-      row("Brier score", "lower is better", "brier"),
-      row("Calibration error", "lower is better", "calibration_error"),
+      row("AUC", "how often a late flight gets a higher probability than one on time; higher is better", "auc"),
+      row("Brier score", "mean squared error of the probabilities; lower is better", "brier"),
+      row("Calibration error", "mean distance of the probabilities from the share that was late; lower is better", "calibration_error"),
     ]);
     put("quality-window", quality.window ? `over the last ${count(quality.window)} outcomes` : "");
     const landed = known(quality.join_ratio)
@@ -139,7 +139,7 @@ export class Features {
       { title: "Seen in training", numeric: true, cell: (feature) => range(feature.seen) },
       { title: "Range", cell: (feature) => strip(feature) },
       { title: "Last", numeric: true, cell: (feature) => element("strong", {}, quantity(feature.last)) },
-      tally("Missing", "missing"), tally("Out of range", "out_of_range"), tally("Clipped", "clipped"), tally("Refused", "rejected"), tally("Stale", "stale"),
+      tally("Missing", "missing"), tally("Out of range", "out_of_range"), tally("Clipped", "clipped"), tally("Rejected", "rejected"), tally("Stale", "stale"),
       { title: "Drift of a day", numeric: true, cell: (feature) => drift(feature.drift, feature.drift_limit) },
       { title: "Drift of a month", numeric: true, cell: (feature) => drift(feature.drift_month, feature.drift_month_limit) },
       { title: "State", cell: (feature) => state(feature.state) },
@@ -189,12 +189,12 @@ export class Recent {
 const adjustment = ({ feature, action, received, used }) =>
   action === "imputed" ? `${feature} imputed: ${quantity(used)}` : `${feature} clipped: ${quantity(received)} to ${quantity(used)}`;
 
-const SIGNS = { solved: "✔", "not yet": "✘" };
+const SIGNS = { solved: "✔", "not yet": "✘", "not judged": "?" };
 
 const exercise = ({ lesson, title, state, whose }) =>
-  element("li", { "data-state": state }, element("b", {}, `${SIGNS[state] ?? "·"} ${lesson}`), ` ${title}: ${state}, ${whose}`);
+  element("li", { "data-state": state }, element("b", {}, `${SIGNS[state] ?? "·"} ${lesson}`), ` ${title}: ${[...new Set([state, whose])].join(", ")}`);
 
-export class PartsInForce {
+export class ActiveParts {
   constructor() {
     this.table = new Table(byId("parts-table"), [
       { title: "Part", head: true, cell: (part) => part.part },
@@ -207,6 +207,7 @@ export class PartsInForce {
 
   update({ parts, exercises }) {
     this.table.update(parts);
+    byId("parts").hidden = parts.length === 0; // what ships alone knows no lessons
     byId("exercises").hidden = exercises.length === 0;
     write(byId("exercise-list"), element("ol", { class: "exercises" }, ...exercises.map(exercise)));
     put("parts-count", `${parts.length}, ${parts.filter((part) => part.own).length} of them yours`);

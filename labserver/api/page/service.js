@@ -24,9 +24,11 @@ export async function call(path, body) {
   if (key !== null) headers["X-API-Key"] = key;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const request = { method: body === undefined ? "GET" : "POST", headers, body: body && JSON.stringify(body), cache: "no-store" };
+  // An early stage takes its time over a first answer: it imports what it needs. The service has a limit of its own.
+  const longest = body === undefined ? 10_000 : 60_000;
   let answer, document;
   try {
-    answer = await fetch(path, { ...request, signal: AbortSignal.timeout(10_000) });
+    answer = await fetch(path, { ...request, signal: AbortSignal.timeout(longest) });
     document = await answer.json();
   } catch {
     // Nothing listens, it took too long, or a proxy answered with a page of its own.

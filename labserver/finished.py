@@ -1,0 +1,118 @@
+"""The parts of the finished service, in the order of the lessons that introduce them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from labserver.api.admission import admission
+from labserver.api.lifecycle import drain
+from labserver.errors import Damaged
+from labserver.features.catalogue import Catalogue
+from labserver.features.definitions import CATALOGUE
+from labserver.features.ranges import CatalogueRanges, TypicalValues
+from labserver.features.store import OnlineStore, provide
+from labserver.model.bundle import load_bundle
+from labserver.model.predictor import OnnxPredictor
+from labserver.model.reference import Reference
+from labserver.monitor.drift import PsiDetector
+from labserver.monitor.monitor import ModelMonitor, Watched
+from labserver.parts import Context, Ingredients, Parts
+from labserver.service.decision import ExpectedCost
+from labserver.service.prediction import PredictionService
+from labserver.settings import Settings
+
+
+def catalogue(settings: Settings) -> Catalogue:
+    """Lesson 0: features are defined in one place, apart from any model."""
+    return CATALOGUE
+
+
+def completion(context: Context) -> TypicalValues:
+    """Lesson 3: every vector is complete and finite before the model sees it."""
+    return TypicalValues(context.catalogue)
+
+
+def ranges(context: Context) -> CatalogueRanges:
+    """Lesson 4: the catalogue's ranges are enforced."""
+    return CatalogueRanges(context.catalogue)
+
+
+def decision(context: Context) -> ExpectedCost:
+    """Lesson 5: decisions by expected cost."""
+    return ExpectedCost.from_settings(context.settings)
+
+
+def service(ingredients: Ingredients) -> PredictionService:
+    """Lesson 5: precomputed values are looked up in the online store."""
+    context = ingredients.context
+    path = context.settings.online_store
+    provide(context.bundle.snapshot, path)
+    return PredictionService(
+        context.catalogue,
+        context.bundle.vocabulary,
+        OnlineStore(path, context.catalogue),
+        ingredients.ranges,
+        ingredients.completion,
+        ingredients.predictor,
+        ingredients.decision,
+    )
+
+
+def threads(settings: Settings) -> int | None:
+    """Lesson 7: the number of threads that was measured to pay off, not the machine's number of cores."""
+    return settings.threads
+
+
+def predictor(context: Context, threads: int | None) -> OnnxPredictor:
+    """Lesson 8: ONNX Runtime on one float32 row, checked against the build's own answer before it may serve."""
+    model = OnnxPredictor(context.bundle.model, threads=threads or 1)
+    if model.signature != context.bundle.signature:
+        raise Damaged(
+            "model.onnx wants other features than the manifest says, or in another order. Run `labserver build`."
+        )
+    golden = context.bundle.manifest["golden"]
+    [probability] = model.probabilities(np.array([golden["vector"]], np.float32)).tolist()
+    if abs(probability - golden["probability"]) > 1e-6:
+        raise Damaged(
+            f"The model answers {probability:.7f} to the bundle's golden vector; at build time it was "
+            f"{golden['probability']:.7f}. Run `labserver build`."
+        )
+    return model
+
+
+def inline(settings: Settings) -> bool:
+    """Lesson 8: a prediction takes a fraction of a millisecond, so the event loop answers it, past the framework."""
+    return True
+
+
+def drift(context: Context) -> PsiDetector:
+    """Lesson 9: every feature and the score are compared with training, day by day."""
+    return PsiDetector(context.catalogue, Reference.read(context.bundle.reference, context.catalogue.names))
+
+
+def monitor(watched: Watched) -> ModelMonitor:
+    """Lesson 9: inputs, answers and outcomes are watched."""
+    return ModelMonitor(watched)
+
+
+def shadow(context: Context) -> None:
+    """Lesson 9: no second model unless somebody puts one in."""
+
+
+PARTS = Parts(
+    catalogue=catalogue,
+    drain=drain,
+    admission=admission,
+    completion=completion,
+    ranges=ranges,
+    service=service,
+    decision=decision,
+    loader=load_bundle,
+    threads=threads,
+    predictor=predictor,
+    inline=inline,
+    drift=drift,
+    monitor=monitor,
+    shadow=shadow,
+)
+"""All parts; those of lessons 1, 6 and 7 are defined in the modules that they belong to."""

@@ -1,0 +1,167 @@
+"""From the sources to a bundle in one command: warehouse, features, training, export, snapshot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from labserver.features.catalogue import Catalogue
+from labserver.features.store import copy_snapshot
+from labserver.model.bundle import Bundle, load_bundle, to_json, write_bundle
+from labserver.model.reference import reference_statistics
+from labserver.pipeline.experiment import write_experiment
+from labserver.pipeline.fit import Fitted, Trainer, check_baselines, fit, keep, train_model
+from labserver.pipeline.history import write_history
+from labserver.pipeline.materialise import write_snapshot
+from labserver.pipeline.scores import Scores
+from labserver.pipeline.sources.warehouse import build_warehouse, prepare
+from labserver.pipeline.table import JoinedFlights, TrainingTable
+from labserver.pipeline.training import TRAINED_UNTIL
+from labserver.service.decision import ExpectedCost
+from labserver.settings import Settings
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build tells the person who ran it."""
+
+    bundle_hash: str
+    metrics: Mapping[str, Scores]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Takes the time of each step of a build, and reports it."""
+
+    report: Report
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 2)
+        self.report(f"{name} ({self.seconds[name]:.1f} s)")
+
+
+@contextmanager
+def one_at_a_time(home: Path, report: Report) -> Iterator[None]:
+    """Hold a home folder for one build; another one waits. The kernel lets go of it when the process ends."""
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / "build.lock")
+    try:
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        report("waiting: another build is at work in this folder")
+        held = lock.acquire()
+    with held:
+        yield
+
+
+def build(settings: Settings, catalogue: Catalogue, report: Report, *, keep_model: bool = False) -> Built:
+    """Make the warehouse, the teaching experiment, the bundle and a fresh online store, each replaced as a whole.
+
+    Args:
+        settings: of the home folder.
+        catalogue: the features.
+        report: gets a line for each step.
+        keep_model: leave the model of the bundle as it is, and make anew what the catalogue says: a feature was added.
+
+    Raises:
+        LabError: if a contract, a schema, a baseline or the equality of the export fails, or the model that is kept
+            wants what the catalogue does not have. The old bundle stays.
+    """
+    step = Steps(report)
+    kept = load_bundle(settings.bundle) if keep_model else None
+    with step("sources: warehouse with contracts checked"):
+        build_warehouse(settings.warehouse)
+    return build_bundle(settings, catalogue, step, kept=kept)
+
+
+def build_bundle(
+    settings: Settings,
+    catalogue: Catalogue,
+    step: Steps,
+    trainer: Trainer = train_model,
+    *,
+    gate: bool = True,
+    kept: Bundle | None = None,
+) -> Built:
+    """Everything after the warehouse: features, model, experiment, bundle and a fresh online store.
+
+    Args:
+        settings: of the home folder, which has a warehouse. The features' history is written into it.
+        catalogue: the features.
+        step: takes the time.
+        trainer: fits another model than the shipped one.
+        gate: whether a baseline that beats the model stops the build.
+        kept: the bundle whose model is kept; then none is fitted.
+
+    Raises:
+        LabError: see :func:`build`.
+    """
+    with duckdb.connect(str(settings.warehouse)) as db:
+        prepare(db)
+        with step("features: history of every precomputed value"):
+            write_history(db, catalogue)
+        with step("features: point-in-time join of all flights"):
+            joined = JoinedFlights.from_warehouse(db, catalogue)
+        with step("features: ranges, completion, schema"):
+            table = TrainingTable.from_joined(joined, catalogue)
+        if kept:
+            with step("model: kept, its signature compared with the catalogue"):
+                fitted = keep(kept, table)
+        else:
+            with step("model: training, baselines, export, equality on every held-out flight and at every threshold"):
+                fitted = fit(table, ExpectedCost.from_settings(settings).threshold, trainer)
+        metrics = {name: fitted.facts["metrics"][name] for name in ("model", "logistic_regression", "base_rate")}
+        if gate:
+            check_baselines(metrics)
+        with step("bundle: snapshot, manifest, hashes"):
+            bundle_hash = _write(settings, db, table, fitted)
+    return Built(bundle_hash, metrics, step.seconds)
+
+
+def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTable, fitted: Fitted) -> str:
+    catalogue, train = table.catalogue, table.train
+    manifest = {
+        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "features_version": catalogue.version,
+        "clock": TRAINED_UNTIL.astimezone(UTC).isoformat(),
+        **fitted.facts,
+    }
+
+    def fill(folder: Path) -> None:
+        (folder / "model.onnx").write_bytes(fitted.onnx)
+        (folder / "catalogue.json").write_bytes(to_json(catalogue.described()))
+        day, used = table.flights["asked_on"].to_numpy()[train], table.features.to_numpy()[train]
+        statistics = reference_statistics(table.joined.raw[train], used, fitted.train_probability, day, catalogue)
+        (folder / "reference.json").write_bytes(to_json(statistics))
+        (folder / "vocabulary.json").write_bytes(to_json(vocabulary(db)))
+        write_snapshot(db, folder / "online.db", catalogue, TRAINED_UNTIL)
+
+    bundle_hash = write_bundle(settings.bundle, manifest, fill)
+    write_experiment(settings.experiment, fitted.experiment, bundle_hash)
+    copy_snapshot(load_bundle(settings.bundle).snapshot, settings.online_store)
+    return bundle_hash
+
+
+def vocabulary(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """The codes a request may use, from the published schedule: carriers, origins, and each origin's destinations."""
+    carriers = [row[0] for row in db.execute("SELECT carrier FROM airlines ORDER BY carrier").fetchall()]
+    routes: dict[str, list[str]] = {}
+    for origin, dest in db.execute("SELECT DISTINCT origin, dest FROM flights ORDER BY origin, dest").fetchall():
+        routes.setdefault(origin, []).append(dest)
+    [[last]] = db.execute("SELECT epoch_us(max(scheduled_departure)) FROM flights").fetchall()
+    return {"carrier": carriers, "routes": routes, "last_departure_microseconds": last}

@@ -1,0 +1,38 @@
+"""Whether what was built still fits the code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from labserver.errors import LabError
+from labserver.features.catalogue import Catalogue
+from labserver.features.definitions import CATALOGUE
+from labserver.features.store import OnlineStore
+from labserver.model.bundle import load_bundle
+from labserver.settings import Settings
+
+
+def is_current(settings: Settings, catalogue: Catalogue = CATALOGUE) -> bool:
+    """True if there is a whole bundle of this catalogue, with warehouse and experiment beside it, and an online store
+    that fits or none: a service that finds none starts with the bundle's snapshot.
+    """
+    if not (settings.warehouse.exists() and settings.experiment.exists() and _is_readable(settings.experiment)):
+        return False
+    try:
+        if load_bundle(settings.bundle).catalogue.get("version") != catalogue.version:
+            return False
+        if settings.online_store.exists():
+            OnlineStore(settings.online_store, catalogue).close()
+    except LabError:
+        return False
+    return True
+
+
+def _is_readable(experiment: Path) -> bool:
+    """Whether this code can read the pickle: it names modules, and an older version had them elsewhere."""
+    try:
+        written = json.loads(experiment.with_suffix(".json").read_bytes())
+        return bool(written["saved_by"] == "labserver.pipeline.experiment")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,1 @@
+"""Starts a service, finds it, calls it, waits for it. Does not ship."""

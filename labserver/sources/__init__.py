@@ -1,6 +1,0 @@
-"""Raw tables and their contracts, made into the warehouse. Build time only."""
-
-from labserver.sources.contracts import SOURCES, Source
-from labserver.sources.warehouse import build_warehouse, open_warehouse
-
-__all__ = ["SOURCES", "Source", "build_warehouse", "open_warehouse"]
