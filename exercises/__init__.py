@@ -1,19 +1,17 @@
 """The course around the service: exercises, their checks, and the ``lab`` command."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exercises.notebook import check
+    from exercises.lab.notebook import check
 
 __all__ = ["check"]
 
 
 def __getattr__(name: str) -> Any:
-    """``from exercises import check``, without loading the checks for whoever wants something else."""
+    """``from exercises import check`` works without loading the checks for other imports."""
     if name == "check":
-        from exercises.notebook import check
+        from exercises.lab.notebook import check
 
         return check
     raise AttributeError(name)

@@ -1,20 +1,20 @@
 """Exercise 3: validations that notice what crashes nothing.
 
-A colleague's pipeline makes the table of features. Thirteen versions of it, each with one bug, are put to your
-validations, and you do not see them. They are of the kinds that this lesson is about: rows that are lost or doubled,
-times of day, gaps, values from the future, units, values in the wrong rows.
+A colleague's pipeline makes the table of features. The check runs your validations on thirteen versions of it, each
+with one bug, which you do not see. The bugs are of this lesson's kinds: rows that are lost or doubled, times of day,
+gaps, values from the future, units, values in the wrong rows.
 
 1. ``validate(features, flights, weather)`` gets the table and the sources it was made from, as pandas frames, and
    returns a sentence for each problem, which names the column at fault. For a table without a bug it returns an empty
    list. Clean tables have gaps, values that training never saw, and their rows in any order.
-2. ``impossible(values, catalogue)`` says which values cannot be. ``validate`` uses it for a table of thousands of
-   rows, and the live service for one vector.
-3. ``completion(context)`` is the part: the last look before the model. It fills gaps, and what is impossible, with what
-   is typical in training. It changes nothing else.
+2. ``impossible(values, catalogue)`` says which values are impossible. ``validate`` uses it for a table of thousands of
+   rows, and the running service for one vector.
+3. ``completion(context)`` is the part: imputation, the last step before the model. It replaces gaps and impossible
+   values by the typical value of training. It changes nothing else.
 
-What is in the frames stands in ``exercises/joined.py``. To look at them:
+``exercises/checks/joined.py`` describes the frames. To look at them:
 
-    from exercises.joined import joined
+    from exercises.checks.joined import joined
     from labserver.settings import settings
     features, flights, weather = joined(settings().warehouse, "2013-10-15")
 
@@ -40,7 +40,7 @@ WEATHER = ["humidity", "wind_speed", "precipitation", "pressure", "visibility"]
 
 
 def impossible(values: NDArray[np.float32], catalogue: Catalogue) -> NDArray[np.bool_]:
-    """Which values of shape (rows, features), in catalogue order, cannot be. A gap (NaN) is not one of them."""
+    """Which values of shape (rows, features), in catalogue order, are impossible. A gap (NaN) is not one of them."""
     raise NotImplementedError("compare with what the catalogue says is possible")
 
 

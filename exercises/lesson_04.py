@@ -1,9 +1,9 @@
-"""Exercise 4: what can be, what cannot, and what to do about it.
+"""Exercise 4: possible and impossible values, and what to do about them.
 
 Eight features have lost their ranges. Write down what is possible for each, in its unit, and the policy:
 
-- A client sends something impossible: refuse it with ``Refused``. Say which field, and what would be allowed.
-- Our own source delivers something impossible: make it a gap (NaN). Completion then fills it.
+- A client sends something impossible: reject it with ``Refused``. Say which field, and what is allowed.
+- Our own source delivers something impossible: make it a gap (NaN). Imputation then fills it.
 - A value is possible, but training never saw it: clip it to the nearest that training saw.
 
 Possible is not what training saw: from January to August 2013 there was no hurricane. Nor is it whatever the planet has
@@ -18,11 +18,11 @@ What training saw:
     precipitation  0 to 1.21 in/h        origin_delay    -9 to 292 min, a mean of 20 departures
     pressure       984 to 1038 hPa       visibility      0 to 10 mi, where the instrument ends
 
-Hundreds of good and of corrupted requests go to the live service. At least 95 % of the corrupted ones must be refused,
-and at most 0.1 % of the good ones, among which are a storm, an A380 and a flight of an old plane.
+Hundreds of good and of corrupted requests go to the running service. At least 95 % of the corrupted ones must be
+refused, and at most 0.1 % of the good ones, among which are a storm, an A380 and a flight of an old plane.
 
-In a service of your own these ranges stand in the catalogue, where training, the API document and the monitor read them
-too. Here they stand in your file, because another catalogue needs another build.
+In a service of your own these ranges are in the catalogue, where training, the API document and the monitor read them
+too. Here they are in your file, because a different catalogue needs a new build.
 """
 
 from __future__ import annotations

@@ -4,16 +4,16 @@
 every warning costs something to send, also one that was right; the costs are below. Warn if a warning is expected to
 cost less than silence, and only then. From that rule, derive the probability above which it pays: ``threshold``.
 
-(b) ``materialise_made_up`` keeps, for each route, how many of its flights have arrived and how many minutes they made
-up in the air, so that the mean is a lookup and not a scan of the warehouse. It is called every few minutes with the
-moment up to which it shall count. Add what became known since the last run, and nothing else:
+(b) ``materialise_minutes_recovered`` keeps, for each route, how many of its flights have arrived and how many minutes
+they made up in the air, so that the mean is a lookup and not a scan of the warehouse. It is called every few minutes
+with the moment up to which it shall count. Add what became known since the last run, and nothing else:
 
 - An arrival is known at ``arrived_at``. One that is known exactly at ``until`` counts in this run, not in the next.
 - A batch is run twice, late, or with an older ``until`` than the last one. None of this may change a sum.
 - A batch may have been down for days. The next run makes up for all of them.
 - The warehouse may have dropped what was counted long ago. The sums are all that is left of it.
-- A run that fails in the middle leaves everything as it was. The connection is in autocommit mode: a statement that
-  stands outside BEGIN and COMMIT is kept even if the next one fails.
+- A run that fails in the middle leaves everything as it was. The connection is in autocommit mode: a statement outside
+  BEGIN and COMMIT is kept even if the next one fails.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from labserver.features.flight import from_microseconds, microseconds
+from labserver.moments import from_microseconds, microseconds
 from labserver.parts import Context
 from labserver.service.decision import Decision
 
@@ -38,7 +38,7 @@ MISSED_DELAY = 6.0
 """What silence costs if the flight is late."""
 
 TABLES = """
-    CREATE TABLE made_up (
+    CREATE TABLE minutes_recovered (
         origin TEXT NOT NULL, dest TEXT NOT NULL, arrivals INTEGER NOT NULL, minutes INTEGER NOT NULL,
         PRIMARY KEY (origin, dest)
     ) WITHOUT ROWID;
@@ -69,8 +69,10 @@ def decision(context: Context) -> AllCosts:
     return AllCosts(threshold(SENDING, FALSE_ALARM, MISSED_DELAY))
 
 
-def materialise_made_up(store: sqlite3.Connection, warehouse: duckdb.DuckDBPyConnection, until: datetime) -> None:
-    """Bring ``made_up`` to ``until``.
+def materialise_minutes_recovered(
+    store: sqlite3.Connection, warehouse: duckdb.DuckDBPyConnection, until: datetime
+) -> None:
+    """Bring ``minutes_recovered`` to ``until``.
 
     Args:
         store: with :data:`TABLES`, in autocommit mode.
@@ -84,4 +86,4 @@ def materialise_made_up(store: sqlite3.Connection, warehouse: duckdb.DuckDBPyCon
         WHERE departed_at <= $until GROUP BY ALL""",
         {"until": until},
     ).fetchall()
-    store.executemany("INSERT OR REPLACE INTO made_up VALUES (?, ?, ?, ?)", new)  # faulty, in more than one way
+    store.executemany("INSERT OR REPLACE INTO minutes_recovered VALUES (?, ?, ?, ?)", new)  # faulty in several ways

@@ -1,8 +1,8 @@
 """Exercise 6: a loader that lets nothing through.
 
 The service calls ``loader(path)`` once, before it is ready, with the folder of a bundle. Return the bundle if it is the
-one that was built, to the last byte. Raise ``Damaged`` otherwise, with a sentence that names the file at fault: whoever
-is on call at three in the morning reads it.
+one that was built, to the last byte. Raise ``Damaged`` otherwise, with a sentence that names the file at fault: the
+person on call reads it at three in the morning.
 
 In ``manifest.json``, ``files`` maps each file's name to its ``sha256`` (hex) and its ``bytes``, and ``bundle_hash`` is
 the hash of the manifest itself, without that entry: ``hash_manifest(manifest)`` computes it.
@@ -28,7 +28,7 @@ def loader(path: Path) -> Bundle:
     Raises:
         Damaged: if any byte is not as it was built; names the file.
     """
-    path = path.resolve()  # a link names the bundle in force; it may move while we read
+    path = path.resolve()  # a link names the active bundle; it can move while we read
     manifest = json.loads((path / MANIFEST).read_bytes())
     raise NotImplementedError("verify the files before they are read")
     return Bundle(

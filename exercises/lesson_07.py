@@ -1,13 +1,13 @@
 """Exercise 7: a plan for a box.
 
-The service moves into a container: so many cores, so much memory, a p99 that it must keep, and the traffic of its
-busiest day. One worker was measured, with one thread and with two. Write the functions that make a plan of that:
+The service moves into a container with given cores, memory, a p99 that it must keep, and the traffic of its busiest
+day. One worker was measured, with one thread and with two. Write the functions that make a plan of that:
 
 - ``choose``: the measurement whose workers, as many as fit into the box, answer most together; of equals, the one with
   the fewest threads. ``room`` says how many fit: each thread wants a core, and all workers start at the same moment.
 - ``workers_for``: the fewest workers that carry the busiest hour and keep ``box.spare`` of their capacity free, but
   never more than fit, and at least one.
-- ``limit_for``: how many requests a worker may have inside at once. When it is busy it answers ``rate`` a second, and
+- ``limit_for``: the concurrency limit of a worker. When it is busy it answers ``rate`` a second, and
   one of a hundred takes ``tail`` times as long as the mean. Let in as many as still keep the p99, rounded down, and at
   least one. Little's law knows how many that are.
 - ``admission``: the part that keeps this limit in the service.

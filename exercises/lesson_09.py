@@ -1,18 +1,19 @@
 """Exercise 9: a drift detector, and an alert rule.
 
-**The detector.** The service counts what it is asked by day: a ``Tally`` holds, for each feature, how many values could
-not be (``impossible``), how many were not known (``missing``), and how many fell into each bin of training's deciles
-(``bins``, shape (features + 1, bins), the score last). About once a second it calls ``judge(today, days)`` with the day
-under way and the complete days before it, oldest first, at most 28. ``judge`` is written. The four methods that it asks
-are not. Each answers with a truth value for each feature:
+**The detector.** The service counts the inputs of each day: a ``Tally`` holds, for each feature, how many values were
+impossible (``impossible``), how many were not known (``missing``), and how many fell into each bin of training's
+deciles (``bins``, shape (features + 1, bins), the score last). About once a second it calls ``judge(today, days)``
+with the day under way and the complete days before it, oldest first, at most 28. ``judge`` is written. The four
+methods that it calls are not. Each returns a truth value for each feature:
 
-- ``impossible``: visibility arrives in kilometres. Found the same day: more than a twentieth of the values cannot be.
+- ``impossible``: visibility arrives in kilometres. Found the same day: more than a twentieth of the values are
+  impossible.
 - ``missing``: a third of the humidity is missing. Found the same day. Of some features a half is missing every week, so
   the limit is each feature's own.
-- ``frozen``: an airport's feed stands still, at a value that is quite usual, and goes on to be read. Found within 14
-  days, and still found after four weeks. Its mean hardly moves. But a third of all values falls into one bin, day after
-  day, and no weather does that. Judge weather and live values only: an average of 30 nights stands still too.
-- ``drifted``: four weeks are unlike training. How much training's own weeks differed, the reference knows.
+- ``frozen``: an airport's feed keeps the same value, which is quite usual, and is still read. Found within 14 days, and
+  still found after four weeks. Its mean hardly moves. But a third of all values falls into one bin, day after day, and
+  no weather does that. Judge weather and live values only: an average of 30 nights hardly moves either.
+- ``drifted``: four weeks are unlike training. The reference holds how much training's own weeks differed.
 
 March, April and May were normal: nothing may be found in them. Nor in a handful of predictions at night.
 
@@ -58,7 +59,7 @@ class Watch:
         self.moving: Truth = np.array([kind in ("weather", "live") for kind in kinds])
 
     def impossible(self, today: Tally) -> Truth:
-        """More than a twentieth of the day's values cannot be."""
+        """More than a twentieth of the day's values are impossible."""
         raise NotImplementedError("impossible: of which features are too many of the day's values impossible?")
 
     def missing(self, today: Tally) -> Truth:

@@ -1,1 +1,1 @@
-"""The checks, one module a lesson, behind notebook, terminal and grading alike."""
+"""The checks, one module per lesson, used by notebook, terminal and grading alike."""

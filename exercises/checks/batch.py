@@ -1,4 +1,4 @@
-"""Lesson 5, second half: a batch that is run as batches are: twice, late, after a gap, and on a full disk."""
+"""Lesson 5, second half: runs the batch as in production: twice, late, after a gap, and on a full disk."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from exercises.attempt import Attempt
-from exercises.result import Finding
-from labserver.features.flight import NEW_YORK
-from labserver.sources.warehouse import ZONE
+from exercises.checks.attempt import Attempt
+from exercises.checks.result import CheckFinding
+from labserver.moments import NEW_YORK
+from labserver.pipeline.sources.warehouse import prepare
 
 Sums = dict[tuple[str, str], tuple[int, int]]
 """By route: arrivals, and minutes made up."""
@@ -23,7 +23,7 @@ Batch = Callable[[sqlite3.Connection, duckdb.DuckDBPyConnection, datetime], None
 
 @dataclass(frozen=True)
 class World:
-    """The warehouse as it may be found, and what is true of it.
+    """The warehouse in different states, and the right sums of each.
 
     Attributes:
         warehouse: the file.
@@ -40,7 +40,7 @@ class World:
     def facts(self, dropped: datetime | None = None) -> duckdb.DuckDBPyConnection:
         """The warehouse, without what arrived up to ``dropped``."""
         db = duckdb.connect()
-        db.execute(f"SET TimeZone = '{ZONE}'")
+        prepare(db)
         db.execute(f"ATTACH '{self.warehouse}' AS course (READ_ONLY)")
         kept = f"WHERE arrived_at > TIMESTAMPTZ '{dropped.isoformat()}'" if dropped else ""
         db.execute(f"CREATE VIEW flights AS SELECT * FROM course.flights {kept}")
@@ -57,7 +57,7 @@ class World:
         return {(origin, dest): (arrivals, minutes or 0) for origin, dest, arrivals, minutes in rows}
 
     def by(self, moment: datetime) -> Sums:
-        """What is right at a moment."""
+        """The right sums at a moment."""
         return self.true("arrived_at <= $moment", moment=moment)
 
     def run(self, store: sqlite3.Connection, until: datetime, dropped: datetime | None = None) -> Sums:
@@ -68,12 +68,12 @@ class World:
 
 
 def held(store: sqlite3.Connection) -> Sums:
-    """What a store holds."""
-    rows = store.execute("SELECT origin, dest, arrivals, minutes FROM made_up").fetchall()
+    """The content of a store."""
+    rows = store.execute("SELECT origin, dest, arrivals, minutes FROM minutes_recovered").fetchall()
     return {(origin, dest): (arrivals, minutes) for origin, dest, arrivals, minutes in rows}
 
 
-def less(sums: Sums, others: Sums) -> Sums:
+def sums_difference(sums: Sums, others: Sums) -> Sums:
     """The difference, without the routes that have none."""
     none = (0, 0)
     pairs = {route: (sums.get(route, none), others.get(route, none)) for route in sums.keys() | others.keys()}
@@ -87,10 +87,12 @@ def total(sums: Sums) -> str:
     return f"{arrivals:,} arrivals on {len(sums)} routes, {minutes:,} min made up"
 
 
-def aggregated(attempt: Attempt) -> Iterator[Finding]:
-    """The batch, run as batches are run. Stops at the first run that goes wrong: the later ones build on it."""
+def aggregated(attempt: Attempt) -> Iterator[CheckFinding]:
+    """The runs of the batch. Stops at the first run that goes wrong: the later ones build on it."""
     tables: str = attempt.named("TABLES")
-    world = World(attempt.settings.warehouse.resolve(), attempt.settings.home, attempt.named("materialise_made_up"))
+    world = World(
+        attempt.settings.warehouse.resolve(), attempt.settings.home, attempt.named("materialise_minutes_recovered")
+    )
     with world.facts() as db:
         [[first]] = db.execute(
             """SELECT arrived_at FROM flights WHERE arrived_at BETWEEN '2013-10-10 12:00' AND '2013-10-10 20:00'
@@ -112,16 +114,18 @@ def at(moment: datetime) -> str:
     return f"{moment.astimezone(NEW_YORK):%d %B %H:%M}"
 
 
-def compared(what: str, sent: str, got: Sums, expected: Sums, why: str, mistakes: dict[str, Sums] | str) -> Finding:
+def compared(
+    what: str, sent: str, got: Sums, expected: Sums, why: str, mistakes: dict[str, Sums] | str
+) -> CheckFinding:
     """A finding on sums. ``mistakes``: the mistake's name, or what the sums are if it is each of them."""
     named = mistakes if isinstance(mistakes, str) else ""
     if not isinstance(mistakes, str):
         named = next((name for name, sums in mistakes.items() if sums == got), "")
     passed = got == expected
-    return Finding(what, passed, sent, total(got), total(expected), why, "" if passed else named)
+    return CheckFinding(what, passed, sent, total(got), total(expected), why, "" if passed else named)
 
 
-def first_run(world: World, store: sqlite3.Connection) -> Finding:
+def first_run(world: World, store: sqlite3.Connection) -> CheckFinding:
     """An empty store, and all that is known by then."""
     moment = world.moments[0]
     return compared(
@@ -138,7 +142,7 @@ def first_run(world: World, store: sqlite3.Connection) -> Finding:
     )
 
 
-def run_twice(world: World, store: sqlite3.Connection) -> Finding:
+def run_twice(world: World, store: sqlite3.Connection) -> CheckFinding:
     """The same run again."""
     moment, before = world.moments[0], held(store)
     got = world.run(store, moment)
@@ -149,11 +153,11 @@ def run_twice(world: World, store: sqlite3.Connection) -> Finding:
         got,
         before,
         "A scheduler that is not sure whether a batch ran runs it again.",
-        "arrivals-at-until-counted-twice" if less(got, before) == twice else "adds-twice",
+        "arrivals-at-until-counted-twice" if sums_difference(got, before) == twice else "adds-twice",
     )
 
 
-def next_run(world: World, store: sqlite3.Connection) -> Finding:
+def next_run(world: World, store: sqlite3.Connection) -> CheckFinding:
     """A quarter of an hour on."""
     first, second, _ = world.moments
     new = world.true("arrived_at > $first AND arrived_at <= $second", first=first, second=second)
@@ -169,7 +173,7 @@ def next_run(world: World, store: sqlite3.Connection) -> Finding:
     )
 
 
-def after_a_gap(world: World, store: sqlite3.Connection) -> Finding:
+def after_a_gap(world: World, store: sqlite3.Connection) -> CheckFinding:
     """Three days without a run."""
     third = world.moments[2]
     return compared(
@@ -182,20 +186,20 @@ def after_a_gap(world: World, store: sqlite3.Connection) -> Finding:
     )
 
 
-def after_dropping(world: World, store: sqlite3.Connection) -> Finding:
-    """The warehouse has let go of what was counted."""
+def after_dropping(world: World, store: sqlite3.Connection) -> CheckFinding:
+    """The warehouse has dropped the flights that were counted."""
     third, fourth = world.moments[2], world.moments[2] + timedelta(hours=1)
     return compared(
         "What was counted stays counted when the warehouse drops it.",
         f"until = {at(fourth)}, with a warehouse that begins on {at(third)}",
         world.run(store, fourth, dropped=third),
         world.by(fourth),
-        "Counting all anew is not incremental: it costs more each day, and ends when old rows are archived.",
+        "Counting everything again is not incremental: it costs more each day, and ends when old rows are archived.",
         "recomputed-from-scratch",
     )
 
 
-def an_older_run(world: World, store: sqlite3.Connection) -> Finding:
+def an_older_run(world: World, store: sqlite3.Connection) -> CheckFinding:
     """A run of yesterday that is late, then the newest again."""
     newest, before = world.moments[2] + timedelta(hours=1), held(store)
     world.run(store, newest - timedelta(days=1))
@@ -209,12 +213,12 @@ def an_older_run(world: World, store: sqlite3.Connection) -> Finding:
     )
 
 
-def broken_runs(world: World, tables: str) -> Iterator[Finding]:
+def broken_runs(world: World, tables: str) -> Iterator[CheckFinding]:
     """A run that fails at one of its two tables, and the same run once the disk has room again."""
     first, second, _ = world.moments
     new = sorted(world.true("arrived_at > $first AND arrived_at <= $second", first=first, second=second))
     _, dest = new[len(new) // 2]
-    for table, when in (("clock", ""), ("made_up", f"WHEN NEW.dest = '{dest}'")):
+    for table, when in (("clock", ""), ("minutes_recovered", f"WHEN NEW.dest = '{dest}'")):
         path = world.folder / f"broken-{table}.db"
         with closing(sqlite3.connect(path, isolation_level=None)) as store:
             store.executescript(tables)
@@ -234,7 +238,7 @@ def broken_runs(world: World, tables: str) -> Iterator[Finding]:
             f"until = {at(second)}: the disk is full at {table}; then the same run on a disk with room",
             got,
             world.by(second),
-            "Sums and clock that are not written together come apart, and nothing tells which sums are wrong.",
+            "Sums and clock that are not written together come apart, and nothing shows which sums are wrong.",
             "sums-and-clock-apart",
         )
         yield found

@@ -1,4 +1,4 @@
-"""Lesson 8: what a call of a predictor does besides arithmetic, and what becomes of it if another comes between."""
+"""Lesson 8: finds work besides arithmetic in a predictor's call, and errors if a second call interrupts it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INTERRUPTIONS = 500
 
 Result = TypeVar("Result")
 
-DONE = (
+DONE_IN_A_CALL = (
     ("model-read-per-call", "a file was opened or something was unpickled in the call"),
     ("session-per-call", "an ONNX Runtime session was made in the call"),
     ("dataframe-per-row", "a DataFrame was made in the call"),
@@ -39,7 +39,7 @@ def _audit(event: str, _: tuple[Any, ...]) -> None:
 
 @contextmanager
 def watched() -> Iterator[set[str]]:
-    """Notes which of :data:`DONE` happen in the block."""
+    """Notes which of :data:`DONE_IN_A_CALL` happen in the block."""
     global _seen, _hooked
     if not _hooked:
         sys.addaudithook(_audit)

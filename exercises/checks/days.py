@@ -10,30 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labserver.features.catalogue import Catalogue
-from labserver.features.join import point_in_time
-from labserver.features.ranges import CatalogueRanges, TypicalValues
-from labserver.model.predictor import Predictor
+from labserver.features.ranges import clean
 from labserver.model.reference import Reference, as_received
 from labserver.monitor.tally import Tally
 from labserver.parts import Context
-from labserver.replay import PERIOD
+from labserver.pipeline.join import point_in_time
+from labserver.pipeline.replay import PERIOD
+from labserver.pipeline.sources.warehouse import open_warehouse
+from labserver.service.ports import Predictor
+from labserver.service.selection import by_name
 from labserver.settings import Settings
-from labserver.sources.warehouse import open_warehouse
 
-EVERY = 2
-"""Every so many-th flight: 400 a day are enough to count."""
+EVERY_NTH_FLIGHT = 2
+"""Every Nth flight is used: 400 a day are enough to count."""
 
 
 @dataclass(frozen=True)
-class Days:
+class FlightDays:
     """Flights of some days.
 
     Attributes:
         catalogue: the features.
-        reference: what training saw.
+        reference: statistics of training.
         predictor: the model.
         raw: features as joined, shape (flights, features), float32, NaN where nothing was known.
-        day: on which day of the period each was asked about, from 0, shape (flights,).
+        day: day of the period of each prediction time, from 0, shape (flights,).
         origin: airport code of each, shape (flights,).
     """
 
@@ -45,23 +46,23 @@ class Days:
     origin: NDArray[np.str_]
 
     @classmethod
-    def read(cls, settings: Settings, context: Context, predictor: Predictor, first: date, last: date) -> Days:
-        """The flights that are asked about from ``first`` to the day before ``last``."""
-        period = PERIOD.format(first=first, last=last, every=EVERY)
+    def read(cls, settings: Settings, context: Context, predictor: Predictor, first: date, last: date) -> FlightDays:
+        """The flights with a prediction time from ``first`` to the day before ``last``."""
+        period = PERIOD.format(first=first, last=last, every=EVERY_NTH_FLIGHT)
         with open_warehouse(settings.warehouse) as db:
-            # DuckDB takes the filtered flights for so few that it would compare each with all of history.
-            db.execute("SET asof_loop_join_threshold = 0")
             raw = point_in_time(db, period, context.catalogue)
             asked = db.execute(
                 f"SELECT origin, date_diff('day', $first, as_of::DATE) AS day FROM ({period}) ORDER BY row",
                 {"first": first},
             ).fetchnumpy()
         reference = Reference.read(context.bundle.reference, context.catalogue.names)
-        return cls(context.catalogue, reference, predictor, raw, asked["day"], np.asarray(asked["origin"]).astype(str))
+        model = by_name(predictor, context.catalogue)
+        day, origin = np.asarray(asked["day"]), np.asarray(asked["origin"]).astype(str)
+        return cls(context.catalogue, reference, model, raw, day, origin)
 
     @cached_property
     def normal(self) -> list[Tally]:
-        """What really was, a tally a day."""
+        """The tallies of the real days."""
         return self.count(self.raw)
 
     def altered(self, feature: str, change: NDArray[np.float32]) -> list[Tally]:
@@ -76,15 +77,9 @@ class Days:
 
     def count(self, raw: NDArray[np.float32]) -> list[Tally]:
         """A tally a day, for other values of shape (flights, features)."""
-        used = raw.copy()
-        CatalogueRanges(self.catalogue).apply(used)
-        TypicalValues(self.catalogue).apply(used)
-        matrix = np.column_stack([as_received(raw, self.catalogue), self.predictor.probabilities(used)])
-        low, high = (
-            np.array([getattr(feature.possible, end) for feature in self.catalogue.features], np.float32)
-            for end in ("low", "high")
-        )
-        missing, impossible = np.isnan(raw), (raw < low) | (raw > high)
+        probabilities = self.predictor.probabilities(clean(raw, self.catalogue))
+        matrix = np.column_stack([as_received(raw, self.catalogue), probabilities])
+        missing, impossible = np.isnan(raw), (raw < self.catalogue.low) | (raw > self.catalogue.high)
         return [
             Tally(
                 len(rows), self.reference.count(matrix[rows]), missing[rows].sum(axis=0), impossible[rows].sum(axis=0)

@@ -1,4 +1,4 @@
-"""Lesson 2's yardstick: the slow count of what had left an airport, and the counts of typical mistakes."""
+"""Lesson 2's reference: the slow count of the flights that had left an airport, and the counts of typical mistakes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-HOURS, QUARTER = 3 * 60, 15
+WINDOW_MINUTES, BATCH_MINUTES = 3 * 60, 15
 """In minutes, like every time in this module: minutes since 1970 UTC, which New York's quarters of an hour share."""
 
 Minutes = NDArray[np.float64]
@@ -26,7 +26,7 @@ class Airport:
 
 
 @dataclass(frozen=True)
-class Question:
+class DepartureQuestion:
     """A real flight, and when its prediction is due."""
 
     carrier: str
@@ -39,11 +39,11 @@ class Question:
     @property
     def batch(self) -> float:
         """The last batch that had run by then."""
-        return self.asked - self.asked % QUARTER
+        return self.asked - self.asked % BATCH_MINUTES
 
 
 def mean(delays: Minutes) -> float:
-    """NaN of nothing."""
+    """The mean, NaN if there is nothing."""
     return float(delays.mean()) if len(delays) else math.nan
 
 
@@ -52,9 +52,9 @@ def left_within(airport: Airport, first: float, last: float) -> float:
     return mean(airport.delay[(first <= airport.departed) & (airport.departed <= last)])
 
 
-def right(question: Question, airport: Airport) -> float:
-    """What was known at the last batch before the question."""
-    return left_within(airport, question.batch - HOURS, question.batch)
+def right(question: DepartureQuestion, airport: Airport) -> float:
+    """The value that was known at the last batch before the prediction time."""
+    return left_within(airport, question.batch - WINDOW_MINUTES, question.batch)
 
 
 def scheduled_within(airport: Airport, first: float, last: float) -> Minutes:
@@ -62,41 +62,41 @@ def scheduled_within(airport: Airport, first: float, last: float) -> Minutes:
     return airport.delay[(first <= airport.scheduled) & (airport.scheduled <= last)]
 
 
-def by_schedule(question: Question, airport: Airport) -> float:
-    """The window lies over the scheduled times."""
-    delays = scheduled_within(airport, question.batch - HOURS, question.batch)
+def by_schedule(question: DepartureQuestion, airport: Airport) -> float:
+    """The window covers scheduled times."""
+    delays = scheduled_within(airport, question.batch - WINDOW_MINUTES, question.batch)
     return mean(delays[~np.isnan(delays)])
 
 
-def up_to_itself(question: Question, airport: Airport) -> float:
+def up_to_itself(question: DepartureQuestion, airport: Airport) -> float:
     """The three hours before the flight, and the flight."""
-    delays = scheduled_within(airport, question.scheduled - HOURS, question.scheduled)
+    delays = scheduled_within(airport, question.scheduled - WINDOW_MINUTES, question.scheduled)
     return mean(delays[~np.isnan(delays)])
 
 
-def named_by_its_start(question: Question, airport: Airport) -> float:
-    """A batch bears the time at which its quarter of an hour begins."""
-    end = question.batch + QUARTER
-    return left_within(airport, end - HOURS, end)
+def named_by_its_start(question: DepartureQuestion, airport: Airport) -> float:
+    """A batch is labelled with the time at which its quarter of an hour begins."""
+    end = question.batch + BATCH_MINUTES
+    return left_within(airport, end - WINDOW_MINUTES, end)
 
 
-def absent_as_punctual(question: Question, airport: Airport) -> float:
-    """Whoever should have left and has not is counted, with no delay."""
+def absent_as_punctual(question: DepartureQuestion, airport: Airport) -> float:
+    """Flights that should have left and have not are counted, with no delay."""
     now = question.batch
-    gone = (now - HOURS <= airport.departed) & (airport.departed <= now)
-    due = (now - HOURS <= airport.scheduled) & (airport.scheduled <= now) & ~(airport.departed <= now)
+    gone = (now - WINDOW_MINUTES <= airport.departed) & (airport.departed <= now)
+    due = (now - WINDOW_MINUTES <= airport.scheduled) & (airport.scheduled <= now) & ~(airport.departed <= now)
     return mean(np.concatenate([airport.delay[gone], np.zeros(due.sum())]))
 
 
-def cancelled_as_punctual(question: Question, airport: Airport) -> float:
+def cancelled_as_punctual(question: DepartureQuestion, airport: Airport) -> float:
     """Flights that never left are counted at their scheduled time, with no delay."""
     moment = np.where(np.isnan(airport.departed), airport.scheduled, airport.departed)
-    delays = airport.delay[(question.batch - HOURS <= moment) & (moment <= question.batch)]
+    delays = airport.delay[(question.batch - WINDOW_MINUTES <= moment) & (moment <= question.batch)]
     return mean(np.nan_to_num(delays))
 
 
 Value = float | None
-Count = Callable[[Question, Airport], float]
+Count = Callable[[DepartureQuestion, Airport], float]
 MISTAKEN: Mapping[str, tuple[tuple[Count, ...], str]] = {
     "scheduled-not-actual": (
         (by_schedule,),
@@ -108,14 +108,14 @@ MISTAKEN: Mapping[str, tuple[tuple[Count, ...], str]] = {
     ),
     "not-yet-left-counted": (
         (absent_as_punctual, cancelled_as_punctual),
-        "a mean in which flights stand that had not left yet, or never did.",
+        "a mean that includes flights that had not left yet, or never did.",
     ),
     "known-at-too-early": (
         (named_by_its_start,),
         "named by the moment at which its quarter of an hour begins. Nothing of it is known then, as with the weather.",
     ),
 }
-"""What typical mistakes would give, and what to say of each."""
+"""The counts of typical mistakes, and an explanation of each."""
 
 
 def every_flight(db: duckdb.DuckDBPyConnection) -> dict[str, Airport]:

@@ -1,50 +1,58 @@
-"""Builds a learner's Containerfile, and runs the image as a platform would: locked up, compared, stopped under load."""
+"""Builds a learner's Containerfile and runs the image as a platform would: without privileges, stopped under load."""
 
 from __future__ import annotations
 
-import http.client
 import os
-import shlex
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 
-from exercises.attempt import Attempt
-from exercises.judge import ISOLATED
-from exercises.registry import COURSE
-from exercises.result import Finding
-from labserver.deploy.engine import LOCKED, Container, Engine, container, find_engine
+from exercises.checks.answering import TooLate, asked
+from exercises.checks.attempt import Attempt, StepBegun
+from exercises.checks.building import ENGINE_FAILED, build, fails_by_itself
+from exercises.checks.doubt import ISOLATED, KILLED_FROM_OUTSIDE, Doubt, Doubtful, Unjudged, in_time
+from exercises.checks.interruption import interruptible
+from exercises.checks.result import CheckFinding
+from exercises.checks.stopping import client, stopped
 from labserver.errors import LabError
-from labserver.settings import FINISHED
+from labserver.running.engine import HARDENING_FLAGS, Container, Engine, container, find_engine
+from labserver.settings import FINISHED_STAGE
 
 Flights = list[dict[str, Any]]
 Answers = list[dict[str, Any]]
 
-INSIDE = 9000
+PORT_INSIDE = 9000
 """The port that the platform sends its requests to."""
-IMAGE = "localhost/labserver-exercise-1"
-LONGEST = 540
-"""Seconds of a first build: it fetches every package. The next ones find its layers."""
-GRACE = 10
-"""Seconds between SIGTERM and SIGKILL, as of ``podman stop`` and ``docker stop``."""
-CLIENTS = 2
+READY_SECONDS = 60
+"""Seconds for a container to become ready."""
+ANSWER_SECONDS = 20
+"""Seconds for an answer."""
 
 
-def built_and_run(attempt: Attempt, base: str) -> Iterator[Finding]:
-    """Build, start, compare, ask, stop; or one finding that says why this was not tried.
+def built_and_run(attempt: Attempt, base: str) -> Iterator[CheckFinding | StepBegun]:
+    """Build, start, compare and stop the image; or one finding on why this was not tried.
 
     Args:
         attempt: whose file is a Containerfile without known faults.
         base: the base that the file names; BASE_IMAGE takes its place.
+
+    Raises:
+        Doubtful: if something took too long.
+        Unjudged: if the engine failed, or the course's own service.
     """
     base = os.environ.get("BASE_IMAGE") or base
+    try:
+        with interruptible():
+            yield from _built_and_run(attempt, base)
+    except subprocess.TimeoutExpired as late:
+        raise Unjudged(f"`{' '.join(late.cmd[:2])}` did not end within {late.timeout:.0f} s. Run it again") from None
+
+
+def _built_and_run(attempt: Attempt, base: str) -> Iterator[CheckFinding | StepBegun]:
     engine = None if ISOLATED in os.environ else find_engine()
     if ISOLATED in os.environ:
         yield _not_tried("no network", "This check has no network, so the file was read only, not built or run.")
@@ -55,93 +63,103 @@ def built_and_run(attempt: Attempt, base: str) -> Iterator[Finding]:
         yield _not_tried("no base image", said)
     else:
         flights = attempt.flights("2013-10-15", 50)
-        with ThreadPoolExecutor(1) as pool:  # the service outside starts while the image is built
+        pool = ThreadPoolExecutor(1)  # the service outside starts while the image is built
+        try:
             expected = pool.submit(outside, attempt, flights)
-            image, built = build(engine, attempt, base)
+            image, built = yield from build(engine, attempt, base)
             yield built
             if built.passed:
-                yield from run(engine, image, flights, expected)
+                yield from run(engine, image, base, flights, expected)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _not_tried(reason: str, said: str) -> Finding:
-    return Finding(said, True, received=f"not tried: {reason}")
+def _not_tried(reason: str, said: str) -> CheckFinding:
+    return CheckFinding(said, True, received=f"not tried: {reason}")
 
 
-def build(engine: Engine, attempt: Attempt, base: str) -> tuple[str, Finding]:
-    """The image's id, and what there is to say of its build. Its layers stay, so that the next build takes seconds."""
-    identity = attempt.settings.home / "image"
-    command = ["build", "--file", str(attempt.file), "--tag", IMAGE, "--iidfile", str(identity)]
-    command += ["--build-arg", f"BASE_IMAGE={base}"]
-    command += ["--build-context", f"bundle={attempt.settings.bundle.resolve()}"]
-    command += ["--format", "docker"] if engine.name == "podman" else []  # its own has no health check
-    flags = shlex.split(os.environ.get("IMAGE_FLAGS", ""))
-    try:
-        done = engine.run(*command, *flags, str(COURSE.parent), timeout=LONGEST)
-        failed, said = done.returncode != 0, (done.stdout + done.stderr).strip()[-500:]
-    except subprocess.TimeoutExpired:
-        failed, said = True, f"no end after {LONGEST} s"
-    finding = Finding(
-        "It builds.",
-        not failed,
-        sent=f"{engine.name} build",
-        received=said if failed else "",
-        expected="an image",
-        why="What does not build from a fresh clone cannot be deployed by anyone but its author.",
-        mistake="does-not-build" if failed else "",
+def run(
+    engine: Engine, image: str, base: str, flights: Flights, expected: Future[Answers]
+) -> Iterator[CheckFinding | StepBegun]:
+    """The findings on one container; the last step is to stop it."""
+    # Without this flag podman makes /tmp writable. The time-out ends the container even if this process is killed.
+    flags = (
+        (*HARDENING_FLAGS, "--read-only-tmpfs=false", "--timeout=300") if engine.name == "podman" else HARDENING_FLAGS
     )
-    return identity.read_text().strip() if identity.exists() else "", finding
-
-
-def run(engine: Engine, image: str, flights: Flights, expected: Future[Answers]) -> Iterator[Finding]:
-    """One container for all that is asked of it; the last thing is to stop it."""
-    # podman makes /tmp writable unless told otherwise. The time-out ends it even if this process is killed.
-    flags = (*LOCKED, "--read-only-tmpfs=false", "--timeout=300") if engine.name == "podman" else LOCKED
+    yield StepBegun(f"{engine.name} runs it")
     with ExitStack() as stack:
         try:
-            box = stack.enter_context(container(engine, image, flags, inside=INSIDE))
-            box.wait_until_ready(60)
+            box = stack.enter_context(container(engine, image, flags, inside=PORT_INSIDE))
         except LabError as error:
+            fails_by_itself(engine, base, str(error))
+            yield started(str(error)[-600:])
+            return
+        try:
+            box.wait_until_ready(READY_SECONDS)
+        except LabError as error:
+            not_ready(box, started(str(error)[-600:]))
             yield started(str(error)[-600:])
             return
         yield started("")
         yield compared(box, flights, expected.result())
         yield process_one(box)
-        yield healthy(engine, image, box)
-        yield stopped(box, flights[0])
+        yield from in_time([healthy(engine, image, box)])
+        yield from in_time([stopped(box, flights[0])])
 
 
-def started(refused: str) -> Finding:
-    """Whether it became ready; if not, its last words."""
-    return Finding(
+def not_ready(box: Container, finding: CheckFinding) -> None:
+    """Examine a container that is not ready: if it ended by itself, the fault is the learner's.
+
+    Raises:
+        Doubtful: if it still runs.
+        Unjudged: if it was killed.
+    """
+    state = box.engine.inspect("container", box.name)["State"]
+    if state["Running"]:
+        raise Doubtful(Doubt(f"the container was not ready within {READY_SECONDS} s", finding))
+    if state.get("OOMKilled") or state.get("ExitCode") == 137:
+        raise Unjudged(KILLED_FROM_OUTSIDE)
+
+
+def started(refused: str) -> CheckFinding:
+    """A finding on whether it became ready; if not, with the end of its log."""
+    return CheckFinding(
         "Locked up as the platform does it, it starts and is ready.",
         not refused,
-        sent=f"run {' '.join(LOCKED)}",
+        sent=f"run {' '.join(HARDENING_FLAGS)}",
         received=refused,
-        expected=f"200 from /readyz on port {INSIDE}",
+        expected=f"200 from /readyz on port {PORT_INSIDE}",
         why="On a platform this is a restart loop.",
         mistake="does-not-start" if refused else "",
     )
 
 
 def outside(attempt: Attempt, flights: Flights) -> Answers:
-    """What the finished service answers without a container around it."""
-    with attempt.service(FINISHED, own=False) as service:
+    """The answers of the finished service outside a container."""
+    with attempt.service(FINISHED_STAGE, own=False) as service:
         return _answers(service.post("/v1/predictions/batch", {"flights": flights}))
 
 
-def compared(box: Container, flights: Flights, expected: Answers) -> Finding:
+def compared(box: Container, flights: Flights, expected: Answers) -> CheckFinding:
     """The answers of the image and of the same service outside, for flights of a whole day."""
-    with _client() as client:
-        got = _answers(client.post(box.url + "/v1/predictions/batch", json={"flights": flights}, timeout=20))
-    same = sum(one == other for one, other in zip(got, expected, strict=False))
-    return Finding(
+    body = {"flights": flights}
+    with client() as session:
+        try:
+            got = _answers(asked(session, "POST", f"{box.url}/v1/predictions/batch", body, ANSWER_SECONDS))
+        except TooLate as late:
+            raise Doubtful(Doubt(str(late), _compared(0, len(flights)))) from None
+    return _compared(sum(one == other for one, other in zip(got, expected, strict=False)), len(flights))
+
+
+def _compared(same: int, number: int) -> CheckFinding:
+    return CheckFinding(
         "It answers as the service outside does.",
-        same == len(flights),
-        sent=f"{len(flights)} flights of a day, in one batch, to both",
-        received=f"{same} of {len(flights)} answers are the same",
+        same == number,
+        sent=f"{number} flights of a day, in one batch, to both",
+        received=f"{same} of {number} answers are the same",
         expected="all",
         why="Another version of a library, or another model, and nothing says so.",
-        mistake="" if same == len(flights) else "other-answers",
+        mistake="" if same == number else "other-answers",
     )
 
 
@@ -149,13 +167,15 @@ def _answers(response: requests.Response) -> Answers:
     return [answer | {"id": None} for answer in response.json().get("predictions", [])]
 
 
-def process_one(box: Container) -> Finding:
-    """Who runs as process 1, by ``/proc/1/status``."""
-    _, printed = box.execute(["cat", "/proc/1/status"])
+def process_one(box: Container) -> CheckFinding:
+    """The user of process 1, by ``/proc/1/status``."""
+    code, printed = box.execute(["cat", "/proc/1/status"])
+    if code == ENGINE_FAILED:
+        raise Unjudged(f"{box.engine.name} could not run a command in the container ({printed[-200:]}). Run it again")
     fields = dict(line.split(":", 1) for line in printed.splitlines() if ":" in line)
     users, name = set(fields.get("Uid", "0").split()), fields.get("Name", "").strip()
     right = "0" not in users and name not in ("sh", "bash", "dash")
-    return Finding(
+    return CheckFinding(
         "Process 1 is the server, and not root's.",
         right,
         sent="cat /proc/1/status, in the container",
@@ -166,12 +186,17 @@ def process_one(box: Container) -> Finding:
     )
 
 
-def healthy(engine: Engine, image: str, box: Container) -> Finding:
+def healthy(engine: Engine, image: str, box: Container) -> CheckFinding:
     """Run the image's health check beside the service, as the engine does."""
     found = engine.inspect("image", image)
     kind, *command = (found if "Healthcheck" in found else found["Config"])["Healthcheck"]["Test"]  # podman, docker
-    code, said = box.execute(["/bin/sh", "-c", *command] if kind == "CMD-SHELL" else command)
-    return Finding(
+    try:
+        code, said = box.execute(["/bin/sh", "-c", *command] if kind == "CMD-SHELL" else command)
+    except subprocess.TimeoutExpired as late:
+        code, said = -1, f"no end after {late.timeout:.0f} s"
+    if code == ENGINE_FAILED:
+        raise Unjudged(f"{engine.name} could not run a command in the container ({said[-200:]}). Run it again")
+    return CheckFinding(
         "Its health check says that it is well.",
         code == 0,
         sent=" ".join(command),
@@ -180,82 +205,3 @@ def healthy(engine: Engine, image: str, box: Container) -> Finding:
         why="A check that fails in a healthy container makes the platform restart it for ever.",
         mistake="health-check-fails" if code else "",
     )
-
-
-def stopped(box: Container, flight: dict[str, Any]) -> Finding:
-    """Stop it under clients that leave, as a balancer's do, once /readyz says so."""
-    load = Load(box.url, flight)
-    ended: list[tuple[int, float]] = []
-    stopping = threading.Thread(target=lambda: ended.append(box.stop(GRACE)))
-    with load:
-        time.sleep(0.5)
-        stopping.start()
-        while load.is_ready():
-            time.sleep(0.2)
-    stopping.join()
-    code, seconds = ended[0] if ended else (-1, float(GRACE))
-    right = not load.lost and code == 0
-    return Finding(
-        "A stop under load loses no request.",
-        right,
-        sent=f"SIGTERM while {CLIENTS} clients ask; SIGKILL after {GRACE} s",
-        received=f"{load.answered} answered, {load.lost} lost, exit code {code} after {seconds:.1f} s",
-        expected="0 lost, exit code 0",
-        why="Every deploy stops a container. What is lost here is lost at each of them.",
-        mistake="" if right else "requests-lost",
-    )
-
-
-@dataclass
-class Load:
-    """Clients that open a connection a request, for the length of the block.
-
-    Attributes:
-        url: of the service.
-        flight: what they ask about.
-        answered: requests that got a 200.
-        lost: requests that got anything else, or nothing.
-    """
-
-    url: str
-    flight: dict[str, Any]
-    answered: int = 0
-    lost: int = 0
-    _over: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _threads: list[threading.Thread] = field(default_factory=list)
-
-    def __enter__(self) -> Load:
-        self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def is_ready(self) -> bool:
-        """Whether a balancer would send more."""
-        try:
-            with _client() as client:
-                return client.get(self.url + "/readyz", timeout=GRACE).status_code == http.client.OK
-        except requests.RequestException:
-            return False
-
-    def _ask(self) -> None:
-        while not self._over.is_set():
-            try:
-                with _client() as client:
-                    good = client.post(self.url + "/v1/predictions", json=self.flight, timeout=GRACE).ok
-            except requests.RequestException:
-                good = False
-            with self._lock:
-                self.answered, self.lost = self.answered + good, self.lost + (not good)
-
-
-def _client() -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False
-    return session

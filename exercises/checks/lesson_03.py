@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -11,14 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from exercises.attempt import Answering, Attempt
-from exercises.checks.lesson_03_bugs import BUGS, WHY, Bug
-from exercises.joined import Joined, joined
-from exercises.result import Finding
+from exercises.checks.answering import Answering
+from exercises.checks.attempt import Attempt
+from exercises.checks.joined import JoinedTables, joined
+from exercises.checks.lesson_03_bugs import BUGS, WHY_IT_MATTERS, Bug
+from exercises.checks.result import CheckFinding
 from labserver.features.catalogue import Catalogue
-from labserver.features.definitions import CATALOGUE
-from labserver.model.bundle import load_bundle
-from labserver.parts import Context
+from labserver.moments import NEW_YORK
+from labserver.pipeline import clock
 
 Validate = Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], Any]
 
@@ -34,19 +35,19 @@ class Clean:
     gaps: bool = True
 
 
-DAYS = ("2013-10-14", "2013-10-15", "2013-10-16")
+ORDINARY_DAYS = ("2013-10-14", "2013-10-15", "2013-10-16")
 CLEANS = (
     Clean(
         "flights of three ordinary days of which everything is known",
-        DAYS,
-        "A validation that refuses what is right is switched off within a week.",
+        ORDINARY_DAYS,
+        "A validation that rejects right data is switched off within a week.",
         "clean-refused",
         gaps=False,
     ),
     Clean(
         "all flights of these days",
-        DAYS,
-        "A sixth of the planes is in no register. A gap is a fault only where the source has none.",
+        ORDINARY_DAYS,
+        "A sixth of the planes is in no reference table. A gap is a fault only where the source has none.",
         "gaps-refused",
     ),
     Clean(
@@ -64,13 +65,13 @@ CLEANS = (
     Clean(
         "the days around the change of the clocks",
         ("2013-11-02", "2013-11-03", "2013-11-04"),
-        "It comes twice a year, on a Sunday, and wakes whoever is on call.",
+        "It comes twice a year, on a Sunday, and wakes the person on call.",
         "clock-change-refused",
     ),
 )
 
 
-def check(attempt: Attempt) -> Iterator[Finding | str]:
+def check(attempt: Attempt) -> Iterator[CheckFinding | str]:
     """Clean tables, bugs and single vectors in this process; the live service for a part that deserves it."""
     completion = attempt.own()["completion"]
     validate: Validate = attempt.named("validate")
@@ -82,21 +83,20 @@ def check(attempt: Attempt) -> Iterator[Finding | str]:
     if not clean:
         yield "clean tables are refused"
         return
-    tables, caught = everything.on(*DAYS), 0
+    tables, caught = everything.on(*ORDINARY_DAYS), 0
     for number, bug in enumerate(BUGS, start=1):
         found = meets(validate, tables, bug, number)
         caught += found.passed
         yield found
     yield f"{caught} of {len(BUGS)} bugs caught"
-    bundle = load_bundle(attempt.settings.bundle)
-    catalogue = CATALOGUE.with_trained(bundle.catalogue)
-    vectors = list(completes(completion(Context(attempt.settings, bundle, catalogue)), catalogue, tables))
+    context = attempt.context()
+    vectors = list(completes(completion(context), context.catalogue, tables))
     yield from vectors
     if caught == len(BUGS) and all(found.passed for found in vectors):
-        yield from live(attempt, catalogue, tables)
+        yield from live(attempt, context.catalogue, tables)
 
 
-def accepts(everything: Joined, validate: Validate) -> Iterator[Finding]:
+def accepts(everything: JoinedTables, validate: Validate) -> Iterator[CheckFinding]:
     """Each clean table, and the first in another order of its rows."""
     for clean in CLEANS:
         tables = everything.on(*clean.days) if clean.gaps else without_gaps(everything.on(*clean.days))
@@ -108,17 +108,17 @@ def accepts(everything: Joined, validate: Validate) -> Iterator[Finding]:
             yield accepted(validate, tables._replace(features=features), other)
 
 
-def without_gaps(tables: Joined) -> Joined:
+def without_gaps(tables: JoinedTables) -> JoinedTables:
     """Only the flights of which everything is known."""
     known = tables.features.notna().all(axis=1)
     return tables._replace(features=tables.features[known], flights=tables.flights[known])
 
 
-def accepted(validate: Validate, tables: Joined, clean: Clean) -> Finding:
-    """Whether a table without a bug passes."""
+def accepted(validate: Validate, tables: JoinedTables, clean: Clean) -> CheckFinding:
+    """A finding on whether a table without a bug passes."""
     problems = validate(*copies(tables))
     passed = isinstance(problems, list) and not problems
-    return Finding(
+    return CheckFinding(
         f"Clean data pass: {clean.what}.",
         passed,
         sent=f"the table of {clean.days[0]} to {clean.days[-1]}, {len(tables.features):,} rows, without a bug",
@@ -129,8 +129,8 @@ def accepted(validate: Validate, tables: Joined, clean: Clean) -> Finding:
     )
 
 
-def meets(validate: Validate, tables: Joined, bug: Bug, number: int) -> Finding:
-    """Whether a bug is caught. Says which kind it is of, and not which bug."""
+def meets(validate: Validate, tables: JoinedTables, bug: Bug, number: int) -> CheckFinding:
+    """A finding on whether a bug is caught. It names the kind of the bug, not the bug."""
     seeded = tables._replace(features=bug.seed(tables))
     try:
         problems = [str(problem) for problem in validate(*copies(seeded))]
@@ -138,15 +138,15 @@ def meets(validate: Validate, tables: Joined, bug: Bug, number: int) -> Finding:
     except Exception as error:
         problems, received = [], " ".join(f"{type(error).__name__}: {error}".split())
     named = [problem for problem in problems if not bug.columns or any(name in problem for name in bug.columns)]
-    mistake, why = bug.mistake, WHY[bug.kind]
+    mistake, why = bug.mistake, WHY_IT_MATTERS[bug.kind]
     if problems:
-        mistake, why = "column-not-named", "Whoever is on call knows that something is wrong, and not where to look."
+        mistake, why = "column-not-named", "The person on call knows that something is wrong, and not where to look."
     elif received != "no problem":
         mistake, why = "validation-crashes", "A validation that ends at one fault says nothing of the others."
-    return Finding(
+    return CheckFinding(
         f"Bug {number} of {len(BUGS)} is caught. Its kind: {bug.kind}.",
         bool(named),
-        sent=f"the table of {DAYS[0]} to {DAYS[-1]} with one bug",
+        sent=f"the table of {ORDINARY_DAYS[0]} to {ORDINARY_DAYS[-1]} with one bug",
         received=received[:300],
         expected="a problem that names the column at fault" if bug.columns else "a problem",
         why=why,
@@ -154,8 +154,8 @@ def meets(validate: Validate, tables: Joined, bug: Bug, number: int) -> Finding:
     )
 
 
-def copies(tables: Joined) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """A learner's code may change what it gets."""
+def copies(tables: JoinedTables) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """A copy of the tables, since a learner's code can change its arguments."""
     return tables.features.copy(), tables.flights.copy(), tables.weather.copy()
 
 
@@ -165,13 +165,13 @@ def quoted(problems: list[Any]) -> str:
     return ("; ".join(str(problem) for problem in problems[:2]) + more)[:300]
 
 
-def completes(part: Any, catalogue: Catalogue, tables: Joined) -> Iterator[Finding]:
-    """What the part makes of one vector: a gap, an impossible value, an infinity, and what must stay."""
+def completes(part: Any, catalogue: Catalogue, tables: JoinedTables) -> Iterator[CheckFinding]:
+    """Findings on single vectors: a gap, an impossible value, an infinity, and values that must stay."""
     row = tables.features[list(catalogue.names)].dropna().to_numpy(np.float32)[:1]
     typical = {f.name: f.trained.typical for f in catalogue.features if f.trained}
     told = partial(became, part, catalogue, row)
     yield told(
-        "plane_seats", np.nan, typical, "gap-not-typical", "Training filled it with the median. 0 seats is a lie."
+        "plane_seats", np.nan, typical, "gap-not-typical", "Training filled it with the median. 0 seats is wrong."
     )
     why = "Lesson 4 tells the client. Until then nothing impossible may reach the model."
     yield told("plane_seats", -1, typical, "fault-passed-on", why)
@@ -189,8 +189,8 @@ def became(
     wanted: dict[str, float],
     mistake: str,
     why: str,
-) -> Finding:
-    """What one value of a real vector becomes. No other may change."""
+) -> CheckFinding:
+    """A finding on one value of a real vector. No other value may change."""
     matrix = row.copy()
     position = catalogue.names.index(name)
     matrix[0, position] = value
@@ -198,7 +198,7 @@ def became(
     rest = np.delete(matrix != row, position)
     passed = abs(float(matrix[0, position]) - wanted[name]) < 0.001 and not rest.any()
     others = f", and {int(rest.sum())} other values changed" if rest.any() else ""
-    return Finding(
+    return CheckFinding(
         f"A vector with {name} {value:g} is completed.",
         passed,
         sent=f"a real vector with {name} {value:g}",
@@ -209,10 +209,12 @@ def became(
     )
 
 
-def live(attempt: Attempt, catalogue: Catalogue, tables: Joined) -> Iterator[Finding]:
+def live(attempt: Attempt, catalogue: Catalogue, tables: JoinedTables) -> Iterator[CheckFinding]:
     """The service with this part: what it would give to the model, at ``POST /v1/features/vector``."""
-    flights = attempt.flights(DAYS[1], 5)
+    flights = attempt.flights(ORDINARY_DAYS[1], 5)
     with attempt.service() as service:
+        # Once the day is over: this stage answers for the prediction time of each flight.
+        clock.move(service.settings, catalogue, datetime.fromisoformat(ORDINARY_DAYS[2]).replace(tzinfo=NEW_YORK))
         yield parity(service, catalogue, tables, flights)
         faults = {"plane_seats": -1, "visibility": 1e39, "wind_speed": 80}
         answer = service.post("/v1/features/vector", flights[0] | {"overrides": faults})
@@ -220,21 +222,25 @@ def live(attempt: Attempt, catalogue: Catalogue, tables: Joined) -> Iterator[Fin
     got = {name: (round(shown[name]["value"], 2), shown[name]["adjusted"]) for name in faults if name in shown}
     typical = {f.name: round(f.trained.typical, 2) for f in catalogue.features if f.trained}
     expected = {name: (typical[name], "imputed") for name in ("plane_seats", "visibility")} | {"wind_speed": (80, None)}
-    yield Finding(
+    yield CheckFinding(
         "In the live service a vector with faults is completed, and says so.",
         got == expected,
         sent=f"POST /v1/features/vector with overrides {faults}",
         received=f"{answer.status_code} {got}",
         expected=str(expected),
-        why="Whoever asks sees which values are not the ones that came.",
+        why="The caller sees which values were replaced.",
         mistake="" if got == expected else "fault-passed-on",
     )
 
 
-def parity(service: Answering, catalogue: Catalogue, tables: Joined, flights: list[dict[str, Any]]) -> Finding:
-    """Whether the service gives the model what training had, gaps filled."""
+def parity(
+    service: Answering, catalogue: Catalogue, tables: JoinedTables, flights: list[dict[str, Any]]
+) -> CheckFinding:
+    """A finding on whether the service gives the model the values of training, with gaps filled."""
     key = ["carrier", "flight", "origin"]
-    trained = tables.features[tables.features["day"] == pd.Timestamp(DAYS[1])].set_index(key)[list(catalogue.names)]
+    trained = tables.features[tables.features["day"] == pd.Timestamp(ORDINARY_DAYS[1])].set_index(key)[
+        list(catalogue.names)
+    ]
     differing = []
     for flight in flights:
         values = service.post("/v1/features/vector", flight).json()["values"]
@@ -244,7 +250,7 @@ def parity(service: Answering, catalogue: Catalogue, tables: Joined, flights: li
             wanted = filled.typical if filled and np.isnan(known) else known
             if abs(v["value"] - wanted) > 0.001:
                 differing.append(f"{v['name']} {v['value']:g}, in training {wanted:g}")
-    return Finding(
+    return CheckFinding(
         "Served vectors are those of training, gaps filled.",
         not differing,
         sent=f"POST /v1/features/vector for {len(flights)} real flights",

@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from exercises.attempt import Answering, Attempt
-from exercises.checks.lesson_04_traffic import BROKEN_SOURCES, CORRUPTIONS, RARE, Asked, Traffic, break_sources, traffic
-from exercises.result import Finding
+from exercises.checks.answering import Answering
+from exercises.checks.attempt import Attempt
+from exercises.checks.lesson_04_traffic import (
+    BROKEN_SOURCES,
+    CORRUPTIONS,
+    RARE_VALUES,
+    Traffic,
+    TrafficRequest,
+    break_sources,
+    traffic,
+)
+from exercises.checks.result import CheckFinding
 from labserver.errors import LabError, Refused
 from labserver.features.catalogue import Catalogue, Range
-from labserver.features.definitions import CATALOGUE
-from labserver.features.ranges import Ranges
-from labserver.model.bundle import load_bundle
-from labserver.parts import Context
+from labserver.service.ports import Ranges
 
 LEAST_CAUGHT, MOST_REFUSED = 95.0, 0.1
 """Per cent of corrupted requests, and of good ones."""
@@ -24,43 +30,43 @@ LEAST_CAUGHT, MOST_REFUSED = 95.0, 0.1
 TOO_NARROW = "training-range-refused"
 """The one mistake with which requests are sent all the same: how many it loses is the point."""
 
-FINISHED = 9
+FAST_STAGE = 9
 """Of the stages with your ranges in them, the one that reads the online store and answers fast."""
 
 
-def check(attempt: Attempt) -> Iterator[Finding | str]:
+def check(attempt: Attempt) -> Iterator[CheckFinding | str]:
     """Three vectors in this process; then the service, once, with some hundreds of requests."""
-    bundle = load_bundle(attempt.settings.bundle)
-    catalogue = CATALOGUE.with_trained(bundle.catalogue)
-    part: Ranges = attempt.own()["ranges"](Context(attempt.settings, bundle, catalogue))
+    context = attempt.context()
+    catalogue = context.catalogue
+    part: Ranges = attempt.own()["ranges"](context)
     policies = list(vectors(part, catalogue))
     yield from policies
     if {found.mistake for found in policies if not found.passed} - {TOO_NARROW}:
         return
     asked = traffic(attempt, catalogue)
-    with attempt.service(FINISHED) as service:
+    with attempt.service(FAST_STAGE) as service:
         break_sources(service.settings)
         yield from live(service, part, catalogue, asked)
 
 
-def vectors(part: Ranges, catalogue: Catalogue) -> Iterator[Finding]:
-    """What becomes of one value, for each policy."""
+def vectors(part: Ranges, catalogue: Catalogue) -> Iterator[CheckFinding]:
+    """Findings on one value, for each policy."""
     try:
         gap, impossible, unseen = (became(part, catalogue, "wind_speed", value) for value in (np.nan, 1048.36, 80))
     except Refused as error:
-        yield Finding(
+        yield CheckFinding(
             "A value from our own source is never refused.",
             False,
             sent="vectors without wind, with 1048.36 and with 80 mph",
             received=f"apply raised Refused: {error}",
             expected="a gap (NaN) for what is impossible",
-            why="The traveller who asks cannot mend the weather station, and would get a 422 for it.",
+            why="The traveller cannot fix the weather station, and would get a 422 for it.",
             mistake="source-refused",
         )
         return
-    seen = known(catalogue, "wind_speed")
+    seen = trained_range(catalogue, "wind_speed")
     untouched = bool(impossible > 1000 and unseen == 80)
-    yield Finding(
+    yield CheckFinding(
         "The matrix is changed in place.",
         not untouched,
         sent="two vectors, with 1048.36 and with 80 mph of wind",
@@ -69,17 +75,17 @@ def vectors(part: Ranges, catalogue: Catalogue) -> Iterator[Finding]:
         why="The service looks at the matrix that it gave. A changed copy is lost, and `adjusted` stays empty.",
         mistake="copy-changed" if untouched else "",
     )
-    yield Finding(
+    yield CheckFinding(
         "A gap stays a gap.",
         bool(np.isnan(gap)),
         sent="a vector without wind",
         received=f"wind {gap:g}",
         expected="a gap (NaN)",
-        why="Completion knows what is typical. Whatever else stands there looks as if somebody had measured it.",
+        why="Imputation knows the typical value. Any other value looks as if somebody had measured it.",
         mistake="" if np.isnan(gap) else "gap-closed",
     )
     too_wide = accepts(part, "wind_speed", 1048.36)
-    yield Finding(
+    yield CheckFinding(
         "An impossible value from our own source becomes a gap.",
         bool(np.isnan(impossible)),
         sent="1048.36 mph of wind, as at Newark on 12 February 2013",
@@ -90,7 +96,7 @@ def vectors(part: Ranges, catalogue: Catalogue) -> Iterator[Finding]:
     )
     refused = not accepts(part, "wind_speed", 80)
     clipped = bool(abs(unseen - seen.high) < 0.001)
-    yield Finding(
+    yield CheckFinding(
         "A possible value that training never saw is clipped.",
         clipped and not refused,
         sent="80 mph of wind, as in a hurricane",
@@ -102,14 +108,14 @@ def vectors(part: Ranges, catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def unseen_mistake(*, refused: bool, gap: bool) -> str:
-    """What went wrong with a value that is possible and unseen."""
+    """The name of the mistake with a value that is possible and unseen."""
     if refused:
         return TOO_NARROW
     return "unseen-imputed" if gap else "unseen-kept"
 
 
-def known(catalogue: Catalogue, name: str) -> Range:
-    """What training saw of a feature."""
+def trained_range(catalogue: Catalogue, name: str) -> Range:
+    """The range of a feature in training."""
     trained = catalogue[name].trained
     if trained is None:
         raise LabError(f"Nothing is known of what training saw of {name}. Run `labserver build`.")
@@ -126,7 +132,7 @@ def became(part: Ranges, catalogue: Catalogue, name: str, value: float) -> float
 
 
 def accepts(part: Ranges, name: str, value: float) -> bool:
-    """Whether a client may send a value."""
+    """True if a client may send a value."""
     try:
         part.check_override(name, value)
     except NotImplementedError:
@@ -136,12 +142,12 @@ def accepts(part: Ranges, name: str, value: float) -> bool:
     return True
 
 
-def live(service: Answering, part: Ranges, catalogue: Catalogue, asked: Traffic) -> Iterator[Finding | str]:
-    """The rates, then what the answers say of what was done."""
-    good = [(one, answer(service, one)) for one in [*asked.good, *asked.rare]]
-    refused = [(one, got) for one, got in good if got["status"] != 200]
-    corrupted = [(one, answer(service, one)) for one in asked.corrupted]
-    missed = [(one, got) for one, got in corrupted if not names_it(one, got)]
+def live(service: Answering, part: Ranges, catalogue: Catalogue, asked: Traffic) -> Iterator[CheckFinding | str]:
+    """Findings on the rates, then on the adjustments that the answers list."""
+    good = [(request, answer(service, request)) for request in [*asked.good, *asked.rare]]
+    refused = [(request, got) for request, got in good if got["status"] != 200]
+    corrupted = [(request, answer(service, request)) for request in asked.corrupted]
+    missed = [(request, got) for request, got in corrupted if not names_it(request, got)]
     false_alarms, caught = 100 * len(refused) / len(good), 100 - 100 * len(missed) / len(corrupted)
     yield (
         f"{caught:.1f} % of corrupted requests refused (at least {LEAST_CAUGHT:g}), "
@@ -149,35 +155,35 @@ def live(service: Answering, part: Ranges, catalogue: Catalogue, asked: Traffic)
     )
     yield good_pass(refused, len(good), false_alarms)
     yield corrupted_refused(missed, len(corrupted), caught, part, catalogue)
-    for one in asked.broken:
-        yield source_replaced(answer(service, one), one, catalogue)
-    yield clips_shown([(one, got) for one, got in good if one.feature], catalogue)
+    for request in asked.broken:
+        yield source_replaced(answer(service, request), request, catalogue)
+    yield clips_shown([(request, got) for request, got in good if request.feature], catalogue)
 
 
-def answer(service: Answering, one: Asked) -> dict[str, Any]:
+def answer(service: Answering, request: TrafficRequest) -> dict[str, Any]:
     """The answer's body, with its status."""
-    got = service.post("/v1/predictions", one.body)
+    got = service.post("/v1/predictions", request.body)
     body: dict[str, Any] = {"adjusted": [], "errors": []} | got.json()
     return body | {"status": got.status_code}
 
 
-def names_it(one: Asked, got: dict[str, Any]) -> bool:
-    """Whether a request was refused for the value that is wrong with it, and told what is allowed."""
+def names_it(request: TrafficRequest, got: dict[str, Any]) -> bool:
+    """True if a request was rejected for its wrong value, with the allowed ones."""
     fields = [error["field"] for error in got["errors"] if error["allowed"]]
-    return got["status"] == 422 and f"overrides.{one.feature}" in fields
+    return got["status"] == 422 and f"overrides.{request.feature}" in fields
 
 
-def good_pass(refused: list[tuple[Asked, dict[str, Any]]], number: int, share: float) -> Finding:
-    """False alarms."""
+def good_pass(refused: list[tuple[TrafficRequest, dict[str, Any]]], number: int, share: float) -> CheckFinding:
+    """A finding on false alarms: good requests that were rejected."""
     example = ""
     if refused:
-        one, got = refused[0]
-        example = f"; the first, {one.kind}: {got['status']} {got.get('detail', '')}"
+        request, got = refused[0]
+        example = f"; the first, {request.kind}: {got['status']} {got.get('detail', '')}"
     passed = share <= MOST_REFUSED
-    return Finding(
+    return CheckFinding(
         "Good requests are answered.",
         passed,
-        sent=f"{number} good requests: real flights from September to December, and rare ones such as {RARE}",
+        sent=f"{number} good requests: real flights from September to December, and rare ones such as {RARE_VALUES}",
         received=f"{len(refused)} refused ({share:.1f} %){example}"[:400],
         expected=f"at most {MOST_REFUSED:g} % refused",
         why="A check that turns good customers away is switched off, and then it catches nothing.",
@@ -186,62 +192,62 @@ def good_pass(refused: list[tuple[Asked, dict[str, Any]]], number: int, share: f
 
 
 def corrupted_refused(
-    missed: list[tuple[Asked, dict[str, Any]]], number: int, share: float, part: Ranges, catalogue: Catalogue
-) -> Finding:
+    missed: list[tuple[TrafficRequest, dict[str, Any]]], number: int, share: float, part: Ranges, catalogue: Catalogue
+) -> CheckFinding:
     """The catch rate, with the mistake that gets through most often."""
     passed = share >= LEAST_CAUGHT
     received, mistake = f"{share:.1f} % refused", ""
     if missed:
-        worst, times = Counter(one.kind for one, _ in missed).most_common(1)[0]
-        one, got = next((one, got) for one, got in missed if one.kind == worst)
-        value = float(one.body["overrides"][one.feature])
-        shown = [(a["received"], a["used"]) for a in got["adjusted"] if a["feature"] == one.feature]
+        worst, times = Counter(request.kind for request, _ in missed).most_common(1)[0]
+        request, got = next((request, got) for request, got in missed if request.kind == worst)
+        value = float(request.body["overrides"][request.feature])
+        shown = [(a["received"], a["used"]) for a in got["adjusted"] if a["feature"] == request.feature]
         done = f"and {shown[0][1]:g} was used instead" if shown else "and it was used as it is"
         done = got.get("detail", "") if got["status"] != 200 else done
-        received += f"; {times} with {worst} were not: {one.feature} {value:g} gave {got['status']}, {done}"
-        impossible = bool(np.isnan(became(part, catalogue, one.feature, value)))
+        received += f"; {times} with {worst} were not: {request.feature} {value:g} gave {got['status']}, {done}"
+        impossible = bool(np.isnan(became(part, catalogue, request.feature, value)))
         mistake = "not-rejected" if impossible else "range-too-wide"
         mistake = "refusal-unnamed" if got["status"] == 422 else "refusal-crashes" if got["status"] == 500 else mistake
-    return Finding(
+    return CheckFinding(
         "Corrupted requests are refused, by a 422 that names the field and what is allowed.",
         passed,
         sent=f"{number} requests with one mistake each, of {len(CORRUPTIONS)} kinds",
         received=received[:400],
         expected=f"at least {LEAST_CAUGHT:g} % refused",
-        why="The client's code is wrong, and only the client can mend it. A 200 says that all is well.",
+        why="The client's code is wrong, and only the client can fix it. A 200 says that all is well.",
         mistake="" if passed else mistake,
     )
 
 
-def source_replaced(got: dict[str, Any], one: Asked, catalogue: Catalogue) -> Finding:
+def source_replaced(got: dict[str, Any], request: TrafficRequest, catalogue: Catalogue) -> CheckFinding:
     """Our own source is at fault, and the traveller gets an answer all the same."""
-    value = next(value for name, value in BROKEN_SOURCES.values() if name == one.feature)
-    trained = catalogue[one.feature].trained
+    value = next(value for name, value in BROKEN_SOURCES.values() if name == request.feature)
+    trained = catalogue[request.feature].trained
     typical = trained.typical if trained else np.nan
-    used = [a["used"] for a in got["adjusted"] if a["feature"] == one.feature]
+    used = [a["used"] for a in got["adjusted"] if a["feature"] == request.feature]
     passed = got["status"] == 200 and bool(used) and abs(used[0] - typical) < 0.001
-    unit = catalogue[one.feature].unit
-    return Finding(
-        f"With {one.feature} {value:g} {unit} in the store the service answers, and shows what it used.",
+    unit = catalogue[request.feature].unit
+    return CheckFinding(
+        f"With {request.feature} {value:g} {unit} in the store the service answers, and shows what it used.",
         passed,
-        sent=f"a flight from {one.body['origin']}, whose weather in the online store is at fault",
+        sent=f"a flight from {request.body['origin']}, whose weather in the online store is at fault",
         received=f"{got['status']}, used {used[0]:g}" if used else f"{got['status']}, adjusted does not name it",
-        expected=f"200, and {one.feature} {typical:g} {unit} in adjusted",
-        why="The traveller cannot mend the weather station. Whoever runs it must be able to see it.",
+        expected=f"200, and {request.feature} {typical:g} {unit} in adjusted",
+        why="The traveller cannot fix the weather station. Its operator must be able to see the fault.",
         mistake="" if passed else "source-fault-passed-on",
     )
 
 
-def clips_shown(rare: list[tuple[Asked, dict[str, Any]]], catalogue: Catalogue) -> Finding:
+def clips_shown(rare: list[tuple[TrafficRequest, dict[str, Any]]], catalogue: Catalogue) -> CheckFinding:
     """Every rare value was clipped to what training saw, and the answer says so."""
     wrong = []
-    for one, got in rare:
-        seen, value = known(catalogue, one.feature), one.body["overrides"][one.feature]
+    for request, got in rare:
+        seen, value = trained_range(catalogue, request.feature), request.body["overrides"][request.feature]
         wanted = min(max(value, seen.low), seen.high)
-        used = [a["used"] for a in got["adjusted"] if a["feature"] == one.feature]
+        used = [a["used"] for a in got["adjusted"] if a["feature"] == request.feature]
         if not used or abs(used[0] - wanted) > 0.001:
-            wrong.append(f"{one.feature} {value:g}: {f'used {used[0]:g}' if used else 'not shown'}, not {wanted:g}")
-    return Finding(
+            wrong.append(f"{request.feature} {value:g}: {f'used {used[0]:g}' if used else 'not shown'}, not {wanted:g}")
+    return CheckFinding(
         "Values beyond training are clipped, and shown in adjusted.",
         not wrong,
         sent=f"{len(rare)} rare requests",

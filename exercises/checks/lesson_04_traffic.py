@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from exercises.attempt import Attempt
-from exercises.joined import KEY, joined
+from exercises.checks.attempt import Attempt
+from exercises.checks.joined import FLIGHT_KEY, joined
 from labserver.features.catalogue import Catalogue
 from labserver.settings import Settings
 
 Body = dict[str, Any]
-DAYS = ("2013-09-12", "2013-10-07", "2013-11-30", "2013-12-09")
+TRAFFIC_DAYS = ("2013-09-12", "2013-10-07", "2013-11-30", "2013-12-09")
 """Thunderstorms, rain, a pressure that training never saw, and snow."""
-A_DAY = 50
-A_MISTAKE = 20
+FLIGHTS_A_DAY = 50
+REQUESTS_A_MISTAKE = 20
 
-RARE = {
+RARE_VALUES = {
     "humidity": 10.0,
     "wind_speed": 80.0,
     "precipitation": 3.15,
@@ -39,7 +39,7 @@ BROKEN_SOURCES = {
     "JFK": ("pressure", 29.92),
     "LGA": ("visibility", 9999.0),
 }
-"""What the online store holds for each airport: the wind of 12 February 2013, inches of mercury, and a filler."""
+"""Faults in the online store for each airport: the wind of 12 February 2013, inches of mercury, and a filler."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ CORRUPTIONS = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrafficRequest:
     """A request, which kind it is of, and the one feature that it is about."""
 
     body: Body
@@ -79,42 +79,42 @@ class Asked:
 class Traffic:
     """All requests. The values of a good one are all given, so that the store plays no part in it."""
 
-    good: list[Asked]
-    rare: list[Asked]
-    corrupted: list[Asked]
-    broken: list[Asked]
+    good: list[TrafficRequest]
+    rare: list[TrafficRequest]
+    corrupted: list[TrafficRequest]
+    broken: list[TrafficRequest]
 
 
 def traffic(attempt: Attempt, catalogue: Catalogue) -> Traffic:
     """The requests, the same each time."""
     flights = list(_real(attempt, catalogue))
-    good = [Asked(_with(flight, values)) for flight, values in flights]
+    good = [TrafficRequest(_with(flight, values)) for flight, values in flights]
     rare = [
-        Asked(_with(flight, values | {name: value}), "a rare one", name)
-        for name, value in RARE.items()
+        TrafficRequest(_with(flight, values | {name: value}), "a rare one", name)
+        for name, value in RARE_VALUES.items()
         for flight, values in flights[:: len(flights) // 2]
     ]
     broken = [
-        Asked(next(flight for flight, _ in flights if flight["origin"] == origin), "no overrides", name)
+        TrafficRequest(next(flight for flight, _ in flights if flight["origin"] == origin), "no overrides", name)
         for origin, (name, _) in BROKEN_SOURCES.items()
     ]
     corrupted = [asked for corruption in CORRUPTIONS for asked in _corrupted(corruption, flights)]
     return Traffic(good, rare, corrupted, broken)
 
 
-def _corrupted(corruption: Corruption, flights: list[tuple[Body, dict[str, float]]]) -> Iterator[Asked]:
+def _corrupted(corruption: Corruption, flights: list[tuple[Body, dict[str, float]]]) -> Iterator[TrafficRequest]:
     name = corruption.feature
     found = [(flight, values) for flight, values in flights if name in values and corruption.where(values[name])]
-    for flight, values in found[:: -(-len(found) // A_MISTAKE)]:
-        yield Asked(_with(flight, {name: corruption.spoil(values[name])}), corruption.what, name)
+    for flight, values in found[:: -(-len(found) // REQUESTS_A_MISTAKE)]:
+        yield TrafficRequest(_with(flight, {name: corruption.spoil(values[name])}), corruption.what, name)
 
 
 def _real(attempt: Attempt, catalogue: Catalogue) -> Iterator[tuple[Body, dict[str, float]]]:
-    """Flights of each day, and the values that were known of each when the question was put."""
-    table = joined(attempt.settings.warehouse, *DAYS).features.set_index(KEY)[list(catalogue.names)]
-    for day in DAYS:
-        for flight in attempt.flights(day, A_DAY):
-            row = table.loc[(pd.Timestamp(day), *(flight[name] for name in KEY[1:]))].to_numpy(np.float32)
+    """Flights of each day, and the values that were known of each at prediction time."""
+    table = joined(attempt.settings.warehouse, *TRAFFIC_DAYS).features.set_index(FLIGHT_KEY)[list(catalogue.names)]
+    for day in TRAFFIC_DAYS:
+        for flight in attempt.flights(day, FLIGHTS_A_DAY):
+            row = table.loc[(pd.Timestamp(day), *(flight[name] for name in FLIGHT_KEY[1:]))].to_numpy(np.float32)
             yield flight, {n: float(v) for n, v in zip(catalogue.names, row, strict=True) if not np.isnan(v)}
 
 

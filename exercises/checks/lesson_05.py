@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from exercises.attempt import Attempt
+from exercises.checks.attempt import Attempt
 from exercises.checks.batch import aggregated
-from exercises.result import Finding
-from labserver.features.definitions import CATALOGUE
-from labserver.model.bundle import load_bundle
+from exercises.checks.result import CheckFinding
 from labserver.parts import Context
 
-COSTS = (1.0, 2.0, 6.0)
+TASK_COSTS = (1.0, 2.0, 6.0)
 """Sending, false alarm, missed delay: those of the task. The threshold is 3/8, which a float holds exactly."""
 OTHER_COSTS = ((0.5, 1.0, 3.0), (2.0, 5.0, 4.0), (7.0, 2.0, 6.0), (0.0, 1.0, 3.0))
 PROBABILITIES = (0.0, 0.25, 0.3, 0.374, 0.375, 0.376, 0.45, 0.55, 0.8, 1.0)
 
 
-def check(attempt: Attempt) -> Iterator[Finding | str]:
+def check(attempt: Attempt) -> Iterator[CheckFinding | str]:
     """Costs, then the aggregate, both in this process; then the rule in the live service."""
-    bundle = load_bundle(attempt.settings.bundle)
-    context = Context(attempt.settings, bundle, CATALOGUE.with_trained(bundle.catalogue))
+    context = attempt.context()
     solved = True
     for found in costs_and_sums(attempt, context):
         solved = solved and found.passed
@@ -31,22 +28,22 @@ def check(attempt: Attempt) -> Iterator[Finding | str]:
         yield live(attempt)
 
 
-def costs_and_sums(attempt: Attempt, context: Context) -> Iterator[Finding]:
-    """Both halves. Who has the first wrong is told of the second, too."""
+def costs_and_sums(attempt: Attempt, context: Context) -> Iterator[CheckFinding]:
+    """Both halves. A learner with a mistake in the first gets the findings of the second, too."""
     yield from thresholds(attempt.named("threshold"))
     yield decided(attempt.named("decision")(context))
     yield from aggregated(attempt)
 
 
-def thresholds(threshold: Callable[[float, float, float], float]) -> Iterator[Finding]:
+def thresholds(threshold: Callable[[float, float, float], float]) -> Iterator[CheckFinding]:
     """The threshold for the task's costs and for others."""
-    for costs in (COSTS, *OTHER_COSTS):
+    for costs in (TASK_COSTS, *OTHER_COSTS):
         sending, false_alarm, missed = costs
         expected = (sending + false_alarm) / (false_alarm + missed)
         got = float(threshold(*costs))
         passed = abs(got - expected) < 1e-9
         if not passed or costs == OTHER_COSTS[-1]:  # one finding for all that work
-            yield Finding(
+            yield CheckFinding(
                 "The threshold follows from the costs.",
                 passed,
                 sent=f"threshold({', '.join(f'{cost:g}' for cost in costs)})",
@@ -74,13 +71,13 @@ def misread(costs: tuple[float, float, float], got: float) -> str:
 
 def cheaper(probability: float) -> str:
     """The decision that is expected to cost less, from the two costs and no threshold."""
-    sending, false_alarm, missed = COSTS
+    sending, false_alarm, missed = TASK_COSTS
     return "warn" if sending + (1 - probability) * false_alarm < probability * missed else "no_warning"
 
 
-def decided(policy: Any) -> Finding:
+def decided(policy: Any) -> CheckFinding:
     """The part on a few probabilities, the threshold itself among them."""
-    sending, false_alarm, missed = COSTS
+    sending, false_alarm, missed = TASK_COSTS
     wrong = [p for p in PROBABILITIES if policy.decide(p) != cheaper(p)]
     shown = wrong[0] if wrong else 0.375
     answers = [policy.decide(p) for p in PROBABILITIES]
@@ -91,7 +88,7 @@ def decided(policy: Any) -> Finding:
         mistake = "one-half"
     elif wrong:
         mistake = "other-rule"
-    return Finding(
+    return CheckFinding(
         "The decision is the one that is expected to cost less.",
         not wrong,
         sent=f"decide({shown})",
@@ -104,30 +101,30 @@ def decided(policy: Any) -> Finding:
 
 
 def worth(context: Context) -> str:
-    """What the rule costs on the flights of September to December, against two that are easier to write."""
-    from labserver.naive.loading import verified_experiment  # imports pandas: only for an answer that is right
+    """A finding on the rule's cost on the flights of September to December, compared with two simpler rules."""
+    from labserver.stages.naive.loading import verified_experiment  # imports pandas: only for an answer that is right
 
     held_out = verified_experiment(context)["held_out"].dropna(subset=["late"])
     late, probability = held_out["late"].to_numpy(bool), held_out["probability"].to_numpy(float)
-    sending, false_alarm, missed = COSTS
+    sending, false_alarm, missed = TASK_COSTS
 
     def cost(limit: float) -> float:
         warned = probability > limit
         return float((warned * (sending + ~late * false_alarm) + (~warned & late) * missed).mean())
 
-    own = cost(sum(COSTS[:2]) / sum(COSTS[1:]))
+    own = cost(sum(TASK_COSTS[:2]) / sum(TASK_COSTS[1:]))
     return f"{own:.3f} a held-out flight; {cost(0.5):.3f} with one half, {cost(2.0):.3f} without any warning"
 
 
-def live(attempt: Attempt) -> Finding:
+def live(attempt: Attempt) -> CheckFinding:
     """The service with this rule."""
     with attempt.service() as service:
         answer = service.post("/v1/predictions/batch", {"flights": attempt.flights("2013-09-02", 200)})
     predictions = answer.json()["predictions"] if answer.status_code == 200 else []
-    wrong = [one for one in predictions if one["decision"] != cheaper(one["probability"])]
+    wrong = [prediction for prediction in predictions if prediction["decision"] != cheaper(prediction["probability"])]
     number = len(predictions)
     first = wrong[0] if wrong else {}
-    return Finding(
+    return CheckFinding(
         "The live service decides by it.",
         bool(predictions) and not wrong,
         sent="POST /v1/predictions/batch with flights of 2 September",

@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exercises.attempt import Attempt
-from exercises.result import Finding
+from exercises.checks.attempt import Attempt
+from exercises.checks.result import CheckFinding
 from labserver.errors import Damaged, LabError
 from labserver.model.bundle import MANIFEST, hash_manifest, load_bundle, to_json
 
 
 @dataclass(frozen=True)
 class Breakage:
-    """One way in which a bundle is not whole.
+    """A kind of damage to a bundle.
 
     Attributes:
-        what: what is expected of the loader.
-        file: the file that the refusal must name.
+        what: the loader's expected behaviour.
+        file: the file that the error must name.
         spoil: breaks the bundle in a folder.
-        why: what happens in a service that does not look.
+        why: what happens in a service that does not check.
         mistake: short name of the mistake of a loader that lets it through.
     """
 
@@ -59,7 +59,7 @@ def edit_manifest(path: Path) -> None:
 
 
 def forget_in_manifest(path: Path) -> None:
-    """A manifest that is whole in itself, and does not speak of a file that lies there."""
+    """A manifest that is consistent, and does not list a file that is in the folder."""
     manifest = json.loads(path.read_bytes())
     del manifest["files"]["vocabulary.json"]
     manifest["bundle_hash"] = hash_manifest(manifest)
@@ -92,7 +92,7 @@ BREAKAGES = (
         "A file that does not belong is refused.",
         "model.pkl",
         lambda folder: add_pickle(folder / "model.pkl"),
-        "Some day somebody's code loads whatever lies in the folder, and a pickle runs what it carries.",
+        "Some day somebody's code loads every file in the folder, and a pickle runs the code in it.",
         "extra-file-accepted",
     ),
     Breakage(
@@ -103,7 +103,7 @@ BREAKAGES = (
         "manifest-not-verified",
     ),
     Breakage(
-        "A file that the manifest does not speak of is refused.",
+        "A file that is not in the manifest is refused.",
         "vocabulary.json",
         lambda folder: forget_in_manifest(folder / MANIFEST),
         "It would be read unverified.",
@@ -119,14 +119,14 @@ BREAKAGES = (
 )
 
 
-def check(attempt: Attempt) -> Iterator[Finding | str]:
+def check(attempt: Attempt) -> Iterator[CheckFinding | str]:
     """Seven broken bundles in this process, one of them and a whole one in the live service."""
     loader: Callable[[Path], Any] = attempt.own()["loader"]
     whole = attempt.settings.bundle.resolve()
     expected = load_bundle(whole)
     got = loader(attempt.settings.bundle)
     same = got.manifest == expected.manifest and got.model == expected.model
-    yield Finding(
+    yield CheckFinding(
         "The bundle that was built is loaded.",
         same,
         sent=f"bundle {expected.manifest['bundle_hash'][:16]}",
@@ -147,8 +147,8 @@ def check(attempt: Attempt) -> Iterator[Finding | str]:
         yield from live(attempt)
 
 
-def refused(loader: Callable[[Path], Any], folder: Path, breakage: Breakage) -> Finding:
-    """Whether the loader refuses the folder, in a sentence that names the file."""
+def refused(loader: Callable[[Path], Any], folder: Path, breakage: Breakage) -> CheckFinding:
+    """A finding on whether the loader rejects the folder, in a sentence that names the file."""
     try:
         loader(folder)
         received, passed = "it was loaded", False
@@ -156,7 +156,7 @@ def refused(loader: Callable[[Path], Any], folder: Path, breakage: Breakage) -> 
         received, passed = f"Damaged: {error}", breakage.file in str(error)
     except Exception as error:
         received, passed = f"{type(error).__name__}: {error}", False
-    return Finding(
+    return CheckFinding(
         breakage.what,
         passed,
         sent=f"a bundle in which {breakage.file} is at fault",
@@ -167,11 +167,11 @@ def refused(loader: Callable[[Path], Any], folder: Path, breakage: Breakage) -> 
     )
 
 
-def live(attempt: Attempt) -> Iterator[Finding]:
+def live(attempt: Attempt) -> Iterator[CheckFinding]:
     """The service with this loader: it starts with the whole bundle, and not with a broken one."""
     with attempt.service() as service:
         status = service.post("/v1/predictions", attempt.flights("2013-10-15", 1)[0]).status_code
-    yield Finding(
+    yield CheckFinding(
         "The live service loads with it and answers.",
         status == 200,
         sent="POST /v1/predictions with a real flight",
@@ -187,7 +187,7 @@ def live(attempt: Attempt) -> Iterator[Finding]:
     except LabError as error:
         received = str(error)
     passed = "model.onnx" in received
-    yield Finding(
+    yield CheckFinding(
         "The live service does not start with a changed model.",
         passed,
         sent="a bundle whose model has one flipped bit",

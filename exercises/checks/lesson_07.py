@@ -8,41 +8,43 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
-from exercises.attempt import Answering, Attempt
-from exercises.result import Finding
+from exercises.checks.answering import Answering
+from exercises.checks.attempt import Attempt
+from exercises.checks.doubt import in_time
+from exercises.checks.result import CheckFinding
 from labserver.capacity.load import Answers, open_loop
 from labserver.capacity.question import PATH
 
-SINGLE = (  # one flight a request: a second thread has nothing to do
+SINGLE_FLIGHTS = (  # one flight a request: a second thread has nothing to do
     {"threads": 1, "rate": 300, "tail": 2.5, "running_mib": 216, "peak_mib": 257},
     {"threads": 2, "rate": 210, "tail": 3.0, "running_mib": 217, "peak_mib": 258},
     {"threads": 4, "rate": 120, "tail": 4.0, "running_mib": 218, "peak_mib": 259},
 )
-LARGE = ({"threads": 1, "rate": 250, "tail": 2.0, "running_mib": 230, "peak_mib": 320},)
-BOARDS = (  # a thousand flights a request: a second thread helps
+LARGE_WORKER = ({"threads": 1, "rate": 250, "tail": 2.0, "running_mib": 230, "peak_mib": 320},)
+WHOLE_BOARDS = (  # a thousand flights a request: a second thread helps
     {"threads": 1, "rate": 9, "tail": 1.5, "running_mib": 216, "peak_mib": 260},
     {"threads": 2, "rate": 15, "tail": 1.6, "running_mib": 230, "peak_mib": 280},
 )
 QUIET_NIGHT = (20.0,) * 8 + (250.0,) * 14 + (560.0, 120.0)
-ROOMY = {"cores": 4, "memory_mib": 4096, "supervisor_mib": 22, "p99_ms": 50, "traffic": QUIET_NIGHT}
-TIGHT = {"cores": 8, "memory_mib": 1024, "supervisor_mib": 70, "p99_ms": 50, "traffic": (1500.0,) * 24}
-SMALL = {"cores": 4, "memory_mib": 500, "supervisor_mib": 22, "p99_ms": 100, "traffic": (7.0,) * 24}
+ROOMY_BOX = {"cores": 4, "memory_mib": 4096, "supervisor_mib": 22, "p99_ms": 50, "traffic": QUIET_NIGHT}
+TIGHT_BOX = {"cores": 8, "memory_mib": 1024, "supervisor_mib": 70, "p99_ms": 50, "traffic": (1500.0,) * 24}
+SMALL_BOX = {"cores": 4, "memory_mib": 500, "supervisor_mib": 22, "p99_ms": 100, "traffic": (7.0,) * 24}
 
-ALONE, FLOOD, AFTER = 2.0, 3.0, 2.0
+ALONE_SECONDS, FLOOD_SECONDS, AFTERWARDS_SECONDS = 2.0, 3.0, 2.0
 """Seconds of each load."""
-TIMES = 2.0
+FLOOD_FACTOR = 2.0
 """The flood, against what the service was measured to answer just before."""
-TRIES = 3
+FLOOD_TRIES = 3
 """Floods, of which one must go well: a machine may have other things to do for three seconds. Without a limit none
 does.
 """
-BAR = 8.0
-"""How many times what Little's law says an accepted request may take. Machines are noisy; without a limit it is far
-more, and grows with each second of the flood.
+P99_FACTOR = 8.0
+"""Allowed ratio of an accepted request's time to that of Little's law. Machines are noisy; without a limit the ratio is
+far larger, and grows with each second of the flood.
 """
 
 
-def check(attempt: Attempt) -> Iterator[Finding | str]:
+def check(attempt: Attempt) -> Iterator[CheckFinding | str]:
     """Arithmetic in this process; if all of it is right, one live service."""
     for found in chain(arithmetic(attempt), limit(attempt), parts(attempt)):
         yield found
@@ -57,9 +59,9 @@ def planned(attempt: Attempt, measured: tuple[dict[str, Any], ...], box: dict[st
     return plan([figures(**row) for row in measured], place(**box))
 
 
-def arithmetic(attempt: Attempt) -> Iterator[Finding]:
+def arithmetic(attempt: Attempt) -> Iterator[CheckFinding]:
     """Threads and workers."""
-    roomy = planned(attempt, SINGLE, ROOMY)
+    roomy = planned(attempt, SINGLE_FLIGHTS, ROOMY_BOX)
     yield number(
         "One flight has no work for a second thread: one thread in each worker.",
         roomy.threads,
@@ -68,13 +70,13 @@ def arithmetic(attempt: Attempt) -> Iterator[Finding]:
         why="Threads that wait for one another keep busy while they wait, and take the cores from the other workers.",
         mistakes={4: "threads-as-cores"},
     )
-    tight = planned(attempt, LARGE, TIGHT)
+    tight = planned(attempt, LARGE_WORKER, TIGHT_BOX)
     yield number(
         "The workers fit into the memory, in their worst moment.",
         tight.workers,
         2,
         sent="1,024 MiB, 70 of them for the supervisor; a worker takes 230 MiB, and 320 while it starts; 8 cores",
-        why="The kernel does not average: it kills whoever passes the limit once, and all start at once.",
+        why="The kernel does not average: it kills a process that passes the limit once, and all start at once.",
         mistakes={3: "supervisor-forgotten", 4: "memory-of-a-running-worker", 8: "workers-by-cores"},
     )
     yield number(
@@ -85,7 +87,7 @@ def arithmetic(attempt: Attempt) -> Iterator[Finding]:
         why="A mean hides the hour in which everyone comes. Workers without work are paid for every hour of the year.",
         mistakes={1: "mean-traffic", 2: "no-spare", 4: "as-many-as-fit"},
     )
-    small = planned(attempt, BOARDS, SMALL)
+    small = planned(attempt, WHOLE_BOARDS, SMALL_BOX)
     yield number(
         "Where memory has room for one worker only, a second thread may pay.",
         small.threads,
@@ -96,9 +98,9 @@ def arithmetic(attempt: Attempt) -> Iterator[Finding]:
     )
 
 
-def limit(attempt: Attempt) -> Iterator[Finding]:
+def limit(attempt: Attempt) -> Iterator[CheckFinding]:
     """The concurrency limit."""
-    got = planned(attempt, SINGLE, ROOMY).limit
+    got = planned(attempt, SINGLE_FLIGHTS, ROOMY_BOX).limit
     if got is None or got > 20:
         mistake = "no-limit"
     else:
@@ -116,7 +118,7 @@ def limit(attempt: Attempt) -> Iterator[Finding]:
         why=why.get(mistake, "Too high and accepted requests are late, too low and the worker idles between them."),
         mistakes={got: mistake},
     )
-    least = planned(attempt, BOARDS, SMALL).limit
+    least = planned(attempt, WHOLE_BOARDS, SMALL_BOX).limit
     yield number(
         "A worker that lets nobody in answers nobody: the limit is at least one.",
         least,
@@ -127,10 +129,10 @@ def limit(attempt: Attempt) -> Iterator[Finding]:
     )
 
 
-def number(what: str, got: object, expected: int, *, sent: str, why: str, mistakes: dict[Any, str]) -> Finding:
+def number(what: str, got: object, expected: int, *, sent: str, why: str, mistakes: dict[Any, str]) -> CheckFinding:
     """One number of the plan."""
     passed = got == expected and isinstance(got, int)
-    return Finding(
+    return CheckFinding(
         what,
         passed,
         sent=sent,
@@ -141,7 +143,7 @@ def number(what: str, got: object, expected: int, *, sent: str, why: str, mistak
     )
 
 
-def parts(attempt: Attempt) -> Iterator[Finding]:
+def parts(attempt: Attempt) -> Iterator[CheckFinding]:
     """That the parts do what the plan says: how many are let in, and whether places are given back."""
     own, plan = attempt.own(), own_plan(attempt)
     admission = own["admission"](attempt.settings)
@@ -154,8 +156,8 @@ def parts(attempt: Attempt) -> Iterator[Finding]:
     again = sum(admission.enter() for _ in range(entered))
     let_in = f"{entered}" if entered <= plan.limit else f"{entered} and more"
     passed = entered == plan.limit == again and refused and own["threads"](attempt.settings) == plan.threads
-    yield Finding(
-        "The parts do what the plan says: who comes above the limit is refused, and a place that is free is given.",
+    yield CheckFinding(
+        "The parts do what the plan says: requests above the limit are refused, and a free place is given again.",
         passed,
         sent=f"requests that stay, one after the other; then all leave, and {entered} come again",
         received=f"let in: {let_in}; says that it is overloaded: {refused}; let in again: {again}",
@@ -171,68 +173,69 @@ def own_plan(attempt: Attempt) -> Any:
     return plan(attempt.named("MEASURED"), attempt.named("BOX"))
 
 
-def live(attempt: Attempt) -> Iterator[Finding]:
+def live(attempt: Attempt) -> Iterator[CheckFinding]:
     """The plan on a live server: alone, in a flood, and with half of what it did there."""
     plan = own_plan(attempt)
     body = json.dumps(attempt.flights("2013-10-15", 1)[0])
     with attempt.service(workers=plan.workers) as service:
         ask = asker(service, body, 48 * plan.workers)
         ask(20.0, 1.0)  # the first requests touch what later ones find ready
-        alone = ask(15.0, ALONE)
+        alone = ask(15.0, ALONE_SECONDS)
         capacity = most(service, body, plan.limit)
-        rate = TIMES * capacity
-        for _ in range(TRIES):
-            flood = ask(rate, FLOOD)
+        rate = FLOOD_FACTOR * capacity
+        for _ in range(FLOOD_TRIES):
+            flood = ask(rate, FLOOD_SECONDS)
             findings = list(in_a_flood(alone, capacity, flood, plan.limit))
             if all(found.passed for found in findings):
                 break
             if not flood.shed:  # the machine has become faster meanwhile, or there is no limit
                 rate *= 2
-        yield from findings
-        after = ask(max(5.0, len(flood.latencies) / FLOOD / 2), AFTER)
+        yield from in_time(findings)
+        after = ask(max(5.0, len(flood.latencies) / FLOOD_SECONDS / 2), AFTERWARDS_SECONDS)
     answered = len(after.latencies) / after.asked
     passed = answered >= 0.7 and after.failed + after.unanswered == 0
-    yield Finding(
+    found = CheckFinding(
         "After the flood, half of what it did there is served as if nothing had been.",
         passed,
-        sent=f"{after.rate:.0f} requests/s for {AFTER:.0f} s",
+        sent=f"{after.rate:.0f} requests/s for {AFTERWARDS_SECONDS:.0f} s",
         received=f"{answered:.0%} answered, {after.failed + after.unanswered} failed",
         expected="at least 70% answered, none failed",
         why="A limit that refuses where there is room turns customers away for nothing.",
         mistake="" if passed else "refuses-where-there-is-room",
     )
+    yield from in_time([found])
 
 
 def most(service: Answering, body: str, clients: int) -> float:
-    """Answers/s to so many clients who each wait for their answer before they ask again."""
+    """Answers/s to N clients that each wait for their answer before they send the next request."""
     number, began = 200, time.perf_counter()
     answers = open_loop(service.url + PATH, body, 100.0 * number, 0.01, connections=clients)
     return max(1, len(answers.latencies)) / (time.perf_counter() - began)
 
 
 def asker(service: Answering, body: str, connections: int) -> Callable[[float, float], Answers]:
-    """Asks at a rate, for some seconds, whether or not answers come."""
+    """Sends requests at a rate, for a few seconds, whether or not answers arrive."""
     return lambda rate, seconds: open_loop(service.url + PATH, body, rate, seconds, connections, patience=3.0)
 
 
-def in_a_flood(alone: Answers, capacity: float, flood: Answers, limit: int) -> Iterator[Finding]:
-    """What those got who were let in, and whether the rest was told at once."""
-    sent = f"{flood.rate:.0f} requests/s for {FLOOD:.0f} s, to a service that can answer {capacity:.0f}/s"
+def in_a_flood(alone: Answers, capacity: float, flood: Answers, limit: int) -> Iterator[CheckFinding]:
+    """Findings on the accepted requests, and on whether the others were rejected at once."""
+    sent = f"{flood.rate:.0f} requests/s for {FLOOD_SECONDS:.0f} s, to a service that can answer {capacity:.0f}/s"
     broken = flood.failed + flood.unanswered
     refused = flood.shed > 0 and broken <= 0.01 * flood.asked
-    yield Finding(
-        "In a flood the service refuses what it cannot do, and leaves nobody without an answer.",
+    yield CheckFinding(
+        "In a flood the service refuses what it cannot do, and leaves no request without an answer.",
         refused,
         sent=sent,
         received=f"{len(flood.latencies)} answered, {flood.shed} refused, {broken} failed or never answered",
         expected="some refused with 503, none left without an answer",
-        why="Who is refused at once can go elsewhere. Who waits for nothing asks again, and makes the flood larger.",
+        why="A client that is refused at once can go elsewhere. One that waits in vain retries, and the flood grows.",
         mistake="" if refused else "no-limit",
     )
-    bar = BAR * (limit + 1) * alone.percentile(0.99)
+    bar = P99_FACTOR * (limit + 1) * alone.percentile(0.99)
     in_time = flood.percentile(0.99) <= bar
-    yield Finding(
-        "Whoever is let in during the flood is answered in time.",
+    yield CheckFinding(
+        "Requests that are let in during the flood are answered in time.",
         in_time,
         sent=sent,
         received=f"p99 of those let in: {flood.percentile(0.99):.0f} ms",
@@ -240,9 +243,9 @@ def in_a_flood(alone: Answers, capacity: float, flood: Answers, limit: int) -> I
         why="An answer that comes after the client has gone is work for nobody.",
         mistake="" if in_time else "late-in-a-flood",
     )
-    goodput = len(flood.latencies) / FLOOD
+    goodput = len(flood.latencies) / FLOOD_SECONDS
     working = goodput >= 0.25 * capacity
-    yield Finding(
+    yield CheckFinding(
         "In the flood it goes on working.",
         working,
         sent=sent,

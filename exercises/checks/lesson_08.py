@@ -8,58 +8,63 @@ from pathlib import Path
 
 import numpy as np
 
-from exercises.attempt import Attempt
-from exercises.checks.calls import DONE, interleaved, watched
-from exercises.checks.equality import TOLERANCE, Known, Probabilities, at_thresholds, away_from_thresholds, equal
-from exercises.result import Finding
-from labserver.features.definitions import CATALOGUE
-from labserver.model.bundle import load_bundle
-from labserver.parts import Context
+from exercises.checks.attempt import Attempt
+from exercises.checks.calls import DONE_IN_A_CALL, interleaved, watched
+from exercises.checks.doubt import in_time
+from exercises.checks.equality import (
+    TOLERANCE,
+    Probabilities,
+    ReferenceModel,
+    at_thresholds,
+    away_from_thresholds,
+    equal,
+)
+from exercises.checks.result import CheckFinding
 
-RATIO = 20.0
-ROUNDS = 7
+LEAST_SPEEDUP = 20.0
+TIMING_ROUNDS = 7
 
-Step = Callable[[Probabilities, Known], Finding]
+PredictorCheck = Callable[[Probabilities, ReferenceModel], CheckFinding]
 
 
-def check(attempt: Attempt) -> Iterator[Finding | str]:
+def check(attempt: Attempt) -> Iterator[CheckFinding | str]:
     """Equality first: a wrong answer cannot be fast. Then time, then everything at once, then the live service."""
-    bundle = load_bundle(attempt.settings.bundle)
-    context = Context(attempt.settings, bundle, CATALOGUE.with_trained(bundle.catalogue))
+    context = attempt.context()
     probabilities: Probabilities = attempt.own()["predictor"](context, 1).probabilities
-    known = Known(context)
+    reference = ReferenceModel(context)
     for step in (shape, per_call, away, exact, between, kept, threads(attempt.file)):
-        found = step(probabilities, known)
+        found = step(probabilities, reference)
         yield found
         if not found.passed:
             return
-    naive, own = times(probabilities, known)
+    naive, own = times(probabilities, reference)
     yield f"{naive / own:.0f} times as fast as a DataFrame a row: {own * 1e6:.0f} µs against {naive * 1e3:.1f} ms"
-    passed = naive / own >= RATIO
-    yield Finding(
+    passed = naive / own >= LEAST_SPEEDUP
+    found = CheckFinding(
         "One row takes at most a twentieth of the time.",
         passed,
-        sent=f"one row, again and again, in {ROUNDS} rounds: the fastest call counts",
+        sent=f"one row, again and again, in {TIMING_ROUNDS} rounds: the fastest call counts",
         received=f"{own * 1e6:,.0f} µs; a DataFrame takes {naive * 1e6:,.0f} µs: {naive / own:.1f} times",
-        expected=f"at least {RATIO:g} times",
-        why="All requests of a worker stand in line for this. What can be made once is not made in a call.",
+        expected=f"at least {LEAST_SPEEDUP:g} times",
+        why="All requests of a worker wait for this. What can be made once is not made in a call.",
         mistake="" if passed else "too-slow",
     )
+    yield from in_time([found])
     if passed:
-        yield (found := everyone(probabilities, known))
+        yield (found := everyone(probabilities, reference))
         if found.passed:
-            yield live(attempt, known)
+            yield live(attempt, reference)
 
 
-def shape(probabilities: Probabilities, known: Known) -> Finding:
+def shape(probabilities: Probabilities, reference: ReferenceModel) -> CheckFinding:
     """One flight in, one probability out."""
-    got = np.asarray(probabilities(known.matrix[:1]))
-    [expected] = known.expected(known.matrix[:1])
+    got = np.asarray(probabilities(reference.matrix[:1]))
+    [expected] = reference.expected(reference.matrix[:1])
     wanted = got.shape == (1,) and got.dtype == np.float32
-    return Finding(
+    return CheckFinding(
         "One row in gives one float32 out.",
         wanted,
-        sent=f"a matrix of shape (1, {len(known.names)}), float32",
+        sent=f"a matrix of shape (1, {len(reference.names)}), float32",
         received=f"shape {got.shape}, {got.dtype}",
         expected=f"shape (1,), float32: [{expected:.6f}]",
         why="The service takes the first entry for the probability of a late arrival.",
@@ -67,12 +72,12 @@ def shape(probabilities: Probabilities, known: Known) -> Finding:
     )
 
 
-def per_call(probabilities: Probabilities, known: Known) -> Finding:
-    """What a call does besides arithmetic. The first call is not looked at: it may import what it needs."""
+def per_call(probabilities: Probabilities, reference: ReferenceModel) -> CheckFinding:
+    """A finding on a call's work besides arithmetic. The first call does not count: it can import modules."""
     with watched() as seen:
-        probabilities(known.matrix[:1])
-    mistake, what = next(((name, what) for name, what in DONE if name in seen), ("", "arithmetic"))
-    return Finding(
+        probabilities(reference.matrix[:1])
+    mistake, what = next(((name, what) for name, what in DONE_IN_A_CALL if name in seen), ("", "arithmetic"))
+    return CheckFinding(
         "A call is arithmetic and nothing else.",
         not mistake,
         sent="one row, after another one",
@@ -83,21 +88,21 @@ def per_call(probabilities: Probabilities, known: Known) -> Finding:
     )
 
 
-def away(probabilities: Probabilities, known: Known) -> Finding:
+def away(probabilities: Probabilities, reference: ReferenceModel) -> CheckFinding:
     """Flights for which only the trees matter."""
-    rows = away_from_thresholds(known, 500)
+    rows = away_from_thresholds(reference, 500)
     got = np.asarray(probabilities(rows))
-    other = got.shape == (500,) and np.allclose(got, 1 - known.expected(rows), atol=TOLERANCE)
+    other = got.shape == (500,) and np.allclose(got, 1 - reference.expected(rows), atol=TOLERANCE)
     what = "Flights away from any threshold get the same probability."
-    return equal(what, known, rows, got, mistake="wrong-class" if other else "other-probabilities")
+    return equal(what, reference, rows, got, mistake="wrong-class" if other else "other-probabilities")
 
 
-def exact(probabilities: Probabilities, known: Known) -> Finding:
+def exact(probabilities: Probabilities, reference: ReferenceModel) -> CheckFinding:
     """Values at thresholds that a float32 holds."""
-    rows, told = at_thresholds(known, exact=True, copies=1)
+    rows, told = at_thresholds(reference, exact=True, copies=1)
     return equal(
         "A value equal to a threshold goes left, as it does in scikit-learn.",
-        known,
+        reference,
         rows,
         np.asarray(probabilities(rows)),
         mistake="equal-goes-right",
@@ -106,12 +111,12 @@ def exact(probabilities: Probabilities, known: Known) -> Finding:
     )
 
 
-def between(probabilities: Probabilities, known: Known) -> Finding:
+def between(probabilities: Probabilities, reference: ReferenceModel) -> CheckFinding:
     """Values at thresholds that lie between two float32."""
-    rows, told = at_thresholds(known, exact=False, copies=20)
+    rows, told = at_thresholds(reference, exact=False, copies=20)
     return equal(
         "A value beside a threshold that no float32 holds stays on its side.",
-        known,
+        reference,
         rows,
         np.asarray(probabilities(rows)),
         mistake="thresholds-rounded",
@@ -121,13 +126,13 @@ def between(probabilities: Probabilities, known: Known) -> Finding:
     )
 
 
-def kept(probabilities: Probabilities, known: Known) -> Finding:
+def kept(probabilities: Probabilities, reference: ReferenceModel) -> CheckFinding:
     """The first answer, after the second question."""
-    first = probabilities(known.matrix[:1])
+    first = probabilities(reference.matrix[:1])
     before = first.tolist()
-    probabilities(known.matrix[1:2])
+    probabilities(reference.matrix[1:2])
     passed = first.tolist() == before
-    return Finding(
+    return CheckFinding(
         "An answer stays as it was when the next question comes.",
         passed,
         sent="a row, then another one",
@@ -138,15 +143,15 @@ def kept(probabilities: Probabilities, known: Known) -> Finding:
     )
 
 
-def threads(file: Path) -> Step:
-    """Between any two lines of an answer another thread asks and is answered: what chance does now and then."""
+def threads(file: Path) -> PredictorCheck:
+    """Runs a second call between any two lines of a call, which in production happens by chance."""
 
-    def run(probabilities: Probabilities, known: Known) -> Finding:
-        mine, other = known.matrix[:1], known.matrix[1:2]
-        [expected] = known.expected(mine).tolist()
+    def run(probabilities: Probabilities, reference: ReferenceModel) -> CheckFinding:
+        mine, other = reference.matrix[:1], reference.matrix[1:2]
+        [expected] = reference.expected(mine).tolist()
         got = float(interleaved(lambda: probabilities(mine), lambda: probabilities(other), file)[0])
         passed = abs(got - expected) <= TOLERANCE
-        return Finding(
+        return CheckFinding(
             "Threads that ask at once do not disturb each other.",
             passed,
             sent="a row, and between the lines of its answer another row from another thread",
@@ -159,9 +164,9 @@ def threads(file: Path) -> Step:
     return run
 
 
-def times(probabilities: Probabilities, known: Known) -> tuple[float, float]:
+def times(probabilities: Probabilities, reference: ReferenceModel) -> tuple[float, float]:
     """Seconds for one row, naive and the learner's: the fastest call of several rounds, in which both take turns."""
-    row = known.matrix[:1]
+    row = reference.matrix[:1]
 
     def least(function: Probabilities, calls: int) -> float:
         seconds = []
@@ -171,18 +176,18 @@ def times(probabilities: Probabilities, known: Known) -> tuple[float, float]:
             seconds.append(time.perf_counter() - began)
         return min(seconds)
 
-    pairs = [(least(known.naive.probabilities, 5), least(probabilities, 50)) for _ in range(ROUNDS)]
+    pairs = [(least(reference.naive.probabilities, 5), least(probabilities, 50)) for _ in range(TIMING_ROUNDS)]
     return min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
 
 
-def everyone(probabilities: Probabilities, known: Known) -> Finding:
+def everyone(probabilities: Probabilities, reference: ReferenceModel) -> CheckFinding:
     """All flights in one call."""
-    what = f"{len(known.matrix):,} flights get the same probability and decision."
-    got = np.asarray(probabilities(known.matrix))
-    return equal(what, known, known.matrix, got, mistake="other-probabilities")
+    what = f"{len(reference.matrix):,} flights get the same probability and decision."
+    got = np.asarray(probabilities(reference.matrix))
+    return equal(what, reference, reference.matrix, got, mistake="other-probabilities")
 
 
-def live(attempt: Attempt, known: Known) -> Finding:
+def live(attempt: Attempt, reference: ReferenceModel) -> CheckFinding:
     """The service with this predictor."""
     flight = attempt.flights("2013-10-15", 1)[0]
     with attempt.service() as service:
@@ -192,10 +197,10 @@ def live(attempt: Attempt, known: Known) -> Finding:
     received, expected = f"{vector.status_code} and {answer.status_code}", 0.0
     if served:
         row = np.array([[value["value"] for value in vector.json()["values"]]], np.float32)
-        [expected] = known.expected(row).tolist()
+        [expected] = reference.expected(row).tolist()
         received = f"{answer.json()['probability']:.6f}"
         served = abs(answer.json()["probability"] - expected) <= TOLERANCE
-    return Finding(
+    return CheckFinding(
         "The live service answers with it.",
         served,
         sent="POST /v1/features/vector and /v1/predictions with a real flight",

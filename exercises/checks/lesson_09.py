@@ -12,35 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from exercises.attempt import Answering, Attempt
-from exercises.checks.days import Days
+from exercises.checks.answering import Answering
+from exercises.checks.attempt import Attempt
+from exercises.checks.days import FlightDays
+from exercises.checks.doubt import in_time
 from exercises.checks.lesson_09_rule import rule
-from exercises.result import Finding
-from labserver.incidents import incident
+from exercises.checks.result import CheckFinding
+from labserver.errors import LabError
 from labserver.model.reference import MONTH
 from labserver.monitor.drift import Detector
 from labserver.monitor.drift import Finding as Alarm
 from labserver.monitor.tally import Tally
-from labserver.parts import Context
-from labserver.replay import replay
+from labserver.pipeline.incidents import incident
+from labserver.pipeline.replay import replay
 
-FIRST, LAST = date(2013, 2, 1), date(2013, 6, 1)
-NORMAL = (date(2013, 3, 1) - FIRST).days
+FIRST_DAY, DAY_AFTER_LAST = date(2013, 2, 1), date(2013, 6, 1)
+FIRST_NORMAL_DAY = (date(2013, 3, 1) - FIRST_DAY).days
 """The first day of the three months. What is before is their history."""
-BEGINS = (32, 50, 75)
+INCIDENT_DAYS = (32, 50, 75)
 """Days on which incidents begin."""
-SOON = 14
-"""Days within which a feed that stands still is to be found."""
+DAYS_TO_FIND = 14
+"""Days within which a frozen feed must be found."""
 
 
-def check(attempt: Attempt) -> Iterator[Finding | str]:
+def check(attempt: Attempt) -> Iterator[CheckFinding | str]:
     """The detector on real days in this process, the rule by promtool, and at last the live service."""
-    parts = attempt.parts()
-    bundle = parts.loader(attempt.settings.bundle)
-    catalogue = parts.catalogue(attempt.settings).with_trained(bundle.catalogue)
-    context = Context(attempt.settings, bundle, catalogue)
-    detector = parts.drift(context)
-    days = Days.read(attempt.settings, context, parts.predictor(context, 1), FIRST, LAST)
+    parts, context = attempt.parts(), attempt.context()
+    detector: Detector = attempt.named("drift")(context)
+    days = FlightDays.read(attempt.settings, context, parts.predictor(context, 1), FIRST_DAY, DAY_AFTER_LAST)
     right = 0
     for found in chain(incidents(detector, days), quiet(detector, days)):
         right += found.passed
@@ -57,7 +56,7 @@ def check(attempt: Attempt) -> Iterator[Finding | str]:
 DETECTED = 6
 
 
-def incidents(detector: Detector, days: Days) -> Iterator[Finding]:
+def incidents(detector: Detector, days: FlightDays) -> Iterator[CheckFinding]:
     """Three things that went wrong upstream."""
     raw, normal = days.raw, days.normal
     kilometres = days.altered("visibility", raw[:, days.place("visibility")] * np.float32(1.609344))
@@ -86,32 +85,34 @@ def incidents(detector: Detector, days: Days) -> Iterator[Finding]:
 
 def same_day(
     detector: Detector, normal: list[Tally], broken: list[Tally], feature: str, what: str, sent: str, why: str
-) -> Finding:
+) -> CheckFinding:
     """An incident that is to be found on the day on which it begins, whichever it is."""
-    alarms = [detector.judge(broken[day], normal[day - MONTH : day]).findings for day in BEGINS]
+    alarms = [detector.judge(broken[day], normal[day - MONTH : day]).findings for day in INCIDENT_DAYS]
     passed = all(feature in named(found) for found in alarms)
     missed = next((found for found in alarms if feature not in named(found)), alarms[0])
-    return Finding(what, passed, sent=sent, received=listed(missed), expected=f"a finding about {feature}", why=why)
+    return CheckFinding(
+        what, passed, sent=sent, received=listed(missed), expected=f"a finding about {feature}", why=why
+    )
 
 
-def standing_still(detector: Detector, days: Days, at: NDArray[np.bool_]) -> Iterator[Finding]:
-    """An airport's feed that goes on to be read, and says the same for weeks."""
+def standing_still(detector: Detector, days: FlightDays, at: NDArray[np.bool_]) -> Iterator[CheckFinding]:
+    """An airport's feed that is still read, and has the same value for weeks."""
     feature, usual = "origin_delay", days.raw[:, days.place("origin_delay")]
     typical = days.catalogue[feature].trained
     constant = np.float32(typical.typical if typical else 0)
     stuck = np.where(at, constant, usual)
-    broken, normal, begins = days.altered(feature, stuck), days.normal, BEGINS[0]
+    broken, normal, begins = days.altered(feature, stuck), days.normal, INCIDENT_DAYS[0]
     means = f"{np.nanmean(stuck):.1f} instead of {np.nanmean(usual):.1f}"
-    sent = f"origin_delay at JFK stands at {constant:.1f} min; the mean of all airports is {means}"
+    sent = f"origin_delay at JFK is frozen at {constant:.1f} min; the mean of all airports is {means}"
     seen = [*normal[:begins], *broken[begins:]]
-    found = {day - begins: about(feature, detector, seen, day) for day in range(begins, begins + SOON + 1)}
+    found = {day - begins: about(feature, detector, seen, day) for day in range(begins, begins + DAYS_TO_FIND + 1)}
     after, names = next(((after, names) for after, names in found.items() if names), (0, set()))
-    yield Finding(
-        f"An airport's feed that stands still is found within {SOON} days.",
+    yield CheckFinding(
+        f"A frozen feed of an airport is found within {DAYS_TO_FIND} days.",
         bool(names),
         sent=sent,
         received=f"{', '.join(sorted(names))} after {after} days" if names else f"nothing about {feature}",
-        expected=f"a finding about {feature} within {SOON} days",
+        expected=f"a finding about {feature} within {DAYS_TO_FIND} days",
         why="The mean of a feed that died on an ordinary day is an ordinary mean. Its shape is not: compare the bins.",
         mistake="" if names else "mean-only",
     )
@@ -119,7 +120,7 @@ def standing_still(detector: Detector, days: Days, at: NDArray[np.bool_]) -> Ite
         return
     late = about(feature, detector, seen, begins + MONTH)
     passed = not names.isdisjoint(late)
-    yield Finding(
+    yield CheckFinding(
         "After four weeks it still is, by the same name.",
         passed,
         sent=f"{sent}, and did on each of the {MONTH} days before",
@@ -136,17 +137,17 @@ def about(feature: str, detector: Detector, seen: Sequence[Tally], day: int) -> 
     return {alarm.name for alarm in alarms if alarm.feature == feature}
 
 
-def quiet(detector: Detector, days: Days) -> Iterator[Finding]:
-    """What must raise nothing: too few predictions, and months that were normal."""
-    some = days.normal[NORMAL]
+def quiet(detector: Detector, days: FlightDays) -> Iterator[CheckFinding]:
+    """Findings on inputs that must raise nothing: too few predictions, and normal months."""
+    some = days.normal[FIRST_NORMAL_DAY]
     few = Tally(
         20,
         np.eye(some.bins.shape[1], dtype=np.int64)[np.zeros(len(some.bins), int)] * 20,
         np.full_like(some.missing, 20),
         np.full_like(some.impossible, 20),
     )
-    alarms = [*detector.judge(few, []).findings, *detector.judge(few, [few] * SOON).findings]
-    yield Finding(
+    alarms = [*detector.judge(few, []).findings, *detector.judge(few, [few] * DAYS_TO_FIND).findings]
+    yield CheckFinding(
         "A handful of predictions is no day.",
         not alarms,
         sent="20 predictions a day, all alike, every value missing",
@@ -157,11 +158,11 @@ def quiet(detector: Detector, days: Days) -> Iterator[Finding]:
     )
     false = [
         (day, alarm)
-        for day in range(NORMAL, len(days.normal))
+        for day in range(FIRST_NORMAL_DAY, len(days.normal))
         for alarm in detector.judge(days.normal[day], days.normal[day - MONTH : day]).findings
     ]
-    number, months = len({day for day, _ in false}), len(days.normal) - NORMAL
-    yield Finding(
+    number, months = len({day for day, _ in false}), len(days.normal) - FIRST_NORMAL_DAY
+    yield CheckFinding(
         "Three normal months raise nothing.",
         not false,
         sent="every day of March, April and May, each with the 28 days before it",
@@ -179,12 +180,12 @@ def named(alarms: Sequence[Alarm]) -> set[str | None]:
 
 
 def listed(alarms: Sequence[Alarm]) -> str:
-    """For people, each kind once."""
+    """The alerts for people, each kind once."""
     kinds = list(dict.fromkeys(f"{alarm.name} about {alarm.feature or 'predictions'}" for alarm in alarms))
     return ", ".join(kinds[:5]) + (f" and {len(kinds) - 5} more" if len(kinds) > 5 else "") or "nothing"
 
 
-def live(attempt: Attempt) -> Iterator[Finding]:
+def live(attempt: Attempt) -> Iterator[CheckFinding]:
     """A normal day through the live service, then one with visibility in kilometres."""
     with attempt.service() as service:
         play(service, date(2013, 5, 7))
@@ -195,24 +196,25 @@ def live(attempt: Attempt) -> Iterator[Finding]:
         while "visibility" not in (after := alerts(service)) and time.monotonic() < until:
             time.sleep(0.2)
         exported = service.get("/metrics").text
-    yield Finding(
+    yield CheckFinding(
         "The live service with your detector is silent on a normal day.",
         not before,
         sent="the flights of 7 May",
         received=f"alerts about {before}" if before else "no alerts",
         expected="no alerts",
     )
-    yield Finding(
+    raised = CheckFinding(
         "It raises the alert when visibility arrives in kilometres.",
         "visibility" in after,
         sent="the flights of 8 May, visibility in kilometres",
         received=f"alerts about {after}" if after else "no alerts",
         expected="an alert about visibility",
-        why="This is what whoever is on call sees.",
+        why="This is what the person on call sees.",
     )
+    yield from in_time([raised])
     wanted = set(re.findall(r"\b[a-z_]+_total\b", attempt.named("RULE")))
     absent = sorted(name for name in wanted if f"\n{name}{{" not in exported)
-    yield Finding(
+    yield CheckFinding(
         "Every metric of the rule is one that the service has.",
         not absent,
         sent="GET /metrics",
@@ -223,13 +225,21 @@ def live(attempt: Attempt) -> Iterator[Finding]:
 
 
 def play(service: Answering, day: date, fault: str | None = None) -> None:
-    """Replay every other flight of a day."""
+    """Replay every other flight of a day.
+
+    Raises:
+        Doubtful: if the service does not answer, as :meth:`exercises.checks.answering.Answering.ask`.
+    """
     chosen = incident(fault) if fault else None
     silent = Console(quiet=True)
-    replay(service.settings, service.url, day, 1, 0, False, silent, sample=0, every=2, incident=chosen)
+    try:
+        replay(service.settings, service.url, day, 1, 0, False, silent, sample=0, every=2, incident=chosen)
+    except LabError as error:
+        service.get("/v1/model")  # raises, if the service has ended or does not answer at all
+        raise service.doubtful(str(error).rstrip("."), service.stage) from None
 
 
 def alerts(service: Answering) -> list[str]:
-    """The features about which there are alerts. What outcomes say, none of which were sent, is not the detector's."""
+    """The features with alerts. Alerts on outcomes, of which none were sent, are not the detector's."""
     shown = service.get("/v1/monitor").json()["alerts"]
     return [alert["feature"] or alert["name"] for alert in shown if alert["name"] != "LabelJoinStalled"]

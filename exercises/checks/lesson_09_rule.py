@@ -1,26 +1,26 @@
-"""Lesson 9's alert rule: its form, and what it does with made-up series."""
+"""Lesson 9's alert rule: checks its form, and its alerts on made-up series."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
-from exercises.attempt import Attempt
-from exercises.checks import rules
-from exercises.checks.rules import Case
-from exercises.result import Finding
+from exercises.checks import alert_rules as rules
+from exercises.checks.alert_rules import Case
+from exercises.checks.attempt import Attempt
+from exercises.checks.result import CheckFinding
 
-ALERT = "FeatureClipped"
-CLIPPED = 'feature_clipped_total{{feature="{}"}}'
-WARN, NO_WARNING = 'predictions_total{decision="warn"}', 'predictions_total{decision="no_warning"}'
-USUAL = {WARN: "0+2x300", NO_WARNING: "0+18x300"}
-DELAY, HUMIDITY = CLIPPED.format("origin_delay"), CLIPPED.format("humidity")
+ALERT_NAME = "FeatureClipped"
+CLIPPED_SERIES = 'feature_clipped_total{{feature="{}"}}'
+WARN_SERIES, NO_WARNING_SERIES = 'predictions_total{decision="warn"}', 'predictions_total{decision="no_warning"}'
+USUAL_TRAFFIC = {WARN_SERIES: "0+2x300", NO_WARNING_SERIES: "0+18x300"}
+DELAY_CLIPPED, HUMIDITY_CLIPPED = CLIPPED_SERIES.format("origin_delay"), CLIPPED_SERIES.format("humidity")
 CASES = (
     Case(
         "One value in twenty beyond training is no alert, however many there have been.",
-        {**USUAL, DELAY: "0+1x300", HUMIDITY: "0+1x300"},
+        {**USUAL_TRAFFIC, DELAY_CLIPPED: "0+1x300", HUMIDITY_CLIPPED: "0+1x300"},
         250,
         (),
         "20 predictions a minute, 1 value of origin_delay clipped, for four hours",
@@ -29,7 +29,7 @@ CASES = (
     ),
     Case(
         "What was clipped in the morning is no alert in the afternoon.",
-        {**USUAL, DELAY: "0+10x120 1200x180", HUMIDITY: "0x300"},
+        {**USUAL_TRAFFIC, DELAY_CLIPPED: "0+10x120 1200x180", HUMIDITY_CLIPPED: "0x300"},
         280,
         (),
         "half of origin_delay clipped for two hours, and none in the two and a half hours since",
@@ -38,7 +38,7 @@ CASES = (
     ),
     Case(
         "Thirty predictions in half an hour are too few to judge.",
-        {WARN: "0+0x300", NO_WARNING: "0+1x300", DELAY: "0+1x300", HUMIDITY: "0x300"},
+        {WARN_SERIES: "0+0x300", NO_WARNING_SERIES: "0+1x300", DELAY_CLIPPED: "0+1x300", HUMIDITY_CLIPPED: "0x300"},
         90,
         (),
         "1 prediction a minute, each with a clipped origin_delay",
@@ -47,7 +47,7 @@ CASES = (
     ),
     Case(
         "Four minutes of it are no alert yet.",
-        {**USUAL, DELAY: "0x60 20+20x240", HUMIDITY: "0x300"},
+        {**USUAL_TRAFFIC, DELAY_CLIPPED: "0x60 20+20x240", HUMIDITY_CLIPPED: "0x300"},
         64,
         (),
         "all of origin_delay clipped since four minutes ago",
@@ -56,7 +56,7 @@ CASES = (
     ),
     Case(
         "A quarter of a feature's values beyond training is an alert, for this feature alone.",
-        {**USUAL, DELAY: "0+5x300", HUMIDITY: "0+1x300"},
+        {**USUAL_TRAFFIC, DELAY_CLIPPED: "0+5x300", HUMIDITY_CLIPPED: "0+1x300"},
         80,
         ("origin_delay",),
         "20 predictions a minute; 5 values of origin_delay clipped, and 1 of humidity",
@@ -66,27 +66,32 @@ CASES = (
 )
 
 
-def rule(attempt: Attempt) -> Iterator[Finding]:
-    """The file for Prometheus: its form, then what it does."""
+def rule(attempt: Attempt) -> Iterator[CheckFinding]:
+    """Findings on the file for Prometheus: its form, then its alerts."""
     text = attempt.named("RULE")
     try:
-        [written] = [one for group in yaml.safe_load(text)["groups"] for one in group["rules"] if one["alert"] == ALERT]
+        [written] = [
+            entry
+            for group in yaml.safe_load(text)["groups"]
+            for entry in group["rules"]
+            if entry["alert"] == ALERT_NAME
+        ]
         severity = written.get("labels", {}).get("severity")
         summary = written.get("annotations", {}).get("summary", "")
         expression = written["expr"]
     except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        yield Finding(
-            "RULE is a rules file with one alert.", False, received=said, expected=f"groups, rules, alert: {ALERT}"
+        yield CheckFinding(
+            "RULE is a rules file with one alert.", False, received=said, expected=f"groups, rules, alert: {ALERT_NAME}"
         )
         return
     passed = severity in ("page", "ticket") and "$labels.feature" in summary
-    yield Finding(
+    yield CheckFinding(
         "The alert says how urgent it is, and of which feature.",
         passed,
         received=f"severity: {severity}; summary: {summary or 'none'}",
         expected="severity: page or ticket; a summary with {{ $labels.feature }}",
-        why="Whoever is woken wants to know, before anything else: may it wait, and where to look.",
+        why="A person who is woken wants to know, before anything else: can it wait, and where to look.",
         mistake="" if passed else "nobody-knows-which",
     )
     if not rules.installed():
@@ -94,14 +99,14 @@ def rule(attempt: Attempt) -> Iterator[Finding]:
         return
     folder = attempt.settings.home
     rules.write(folder, written)
-    fine, said = rules.promtool(folder, "check", "rules", rules.RULES)
-    yield Finding("promtool reads the rule.", fine, received=said[-300:], expected="no errors")
+    fine, said = rules.promtool(folder, "check", "rules", rules.RULES_FILE)
+    yield CheckFinding("promtool reads the rule.", fine, received=said[-300:], expected="no errors")
     for case in CASES:
-        yield rules.tried(folder, ALERT, case)
+        yield rules.tried(folder, ALERT_NAME, case)
 
 
-def formed(expression: str) -> Finding:
-    """What can be said of an expression without a Prometheus."""
+def formed(expression: str) -> CheckFinding:
+    """Findings on an expression that need no Prometheus."""
     wanted = {
         "an increase or rate of feature_clipped_total": r"(increase|rate)\(feature_clipped_total\b[^)]*\[",
         "an increase or rate of predictions_total": r"(increase|rate)\(predictions_total\b[^)]*\[",
@@ -110,7 +115,7 @@ def formed(expression: str) -> Finding:
         "a limit of a tenth": r">\s*(0?\.10*\b|10\s*/\s*100)",
     }
     absent = [what for what, pattern in wanted.items() if not re.search(pattern, expression)]
-    return Finding(
+    return CheckFinding(
         "The rule has what it needs (promtool, which could try it, is not installed).",
         not absent,
         received=" ".join(expression.split()),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def difference(names: Sequence[str], expected: Sequence[str]) -> str:
-    """How a list of names differs from another, in words."""
+    """The difference between two lists of names, in words."""
     without, beyond = (sorted(set(a) - set(b)) for a, b in ((expected, names), (names, expected)))
     found = [f"without {', '.join(without)}"] if without else []
     found += [f"with {', '.join(beyond)}"] if beyond else []

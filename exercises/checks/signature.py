@@ -1,4 +1,4 @@
-"""Whether a learner's model wants the catalogue's features, by name and in its order."""
+"""Checks that a learner's model uses the catalogue's features, by name and in its order."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from exercises.checks.names import difference
-from exercises.result import Finding
+from exercises.checks.result import CheckFinding
 from labserver.features.catalogue import Catalogue
 
 
 class Misnamed(Exception):
-    """A challenger that wants other features than the catalogue has."""
+    """A challenger whose features differ from the catalogue's."""
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: CheckFinding) -> None:
         super().__init__(finding.what)
         self.finding = finding
 
 
-class Trained:
+class SignatureProbe:
     """Hands the build's table to the learner's challenger, its columns shuffled and the label among them."""
 
     def __init__(self, challenger: Callable[..., Any], catalogue: Catalogue) -> None:
@@ -43,9 +43,9 @@ class Trained:
     def _passed(self) -> bool:
         return self._kind == HistGradientBoostingClassifier.__name__ and self._wants == self._names
 
-    def finding(self) -> Finding:
-        """Whether the challenger's signature is the catalogue's."""
-        return Finding(
+    def finding(self) -> CheckFinding:
+        """A finding on whether the challenger's signature is the catalogue's."""
+        return CheckFinding(
             "The challenger wants the catalogue's features, by name and in its order.",
             self._passed,
             sent="a table with the features in another order, and one column more: the label",

@@ -1,4 +1,4 @@
-"""The board over HTTP: learners join and post, the instructor reads. Nobody does either without a secret.
+"""The board over HTTP: learners join and post, the instructor reads. Each needs a secret.
 
 The instructor's key travels in the Authorization header and never in a cookie: a cookie for this host would go to every
 other port of it too, and the browser would add it to requests that other pages make.
@@ -22,18 +22,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from exercises.classroom.errors import Refused
+from exercises.classroom.errors import RefusedByBoard
 from exercises.classroom.figures import figures
 from exercises.classroom.keys import Tries, same_code, same_key
-from exercises.classroom.messages import BODY, Join, Message, Posts
-from exercises.classroom.page import SAFE, page_routes
+from exercises.classroom.messages import BODY_BYTES, BoardMessage, Join, Posts
+from exercises.classroom.page import SECURITY_HEADERS, page_routes
+from exercises.classroom.posts_csv import csv_of
 from exercises.classroom.store import Store, connect
-from exercises.classroom.table import csv_of
 
 BODY_SECONDS = 10.0
-PRIVATE = SAFE | {"Cache-Control": "no-store"}
+PRIVATE = SECURITY_HEADERS | {"Cache-Control": "no-store"}
 
-Sent = TypeVar("Sent", bound=Message)
+Sent = TypeVar("Sent", bound=BoardMessage)
 
 
 def create_app(store: Store, titles: Sequence[str], board: str) -> Starlette:
@@ -51,12 +51,12 @@ def create_app(store: Store, titles: Sequence[str], board: str) -> Starlette:
         Route("/board", room.board, methods=["GET"]),
         Route("/results.csv", room.csv, methods=["GET"]),
     ]
-    errors: Any = {HTTPException: _refused, Refused: _refused, 500: _refused}
+    errors: Any = {HTTPException: _refused, RefusedByBoard: _refused, 500: _refused}
     return Starlette(routes=[*page_routes(), *routes], exception_handlers=errors)
 
 
 class Classroom:
-    """What is done at each address."""
+    """The handlers of each address."""
 
     def __init__(self, store: Store, titles: Sequence[str], board: str) -> None:
         self._store, self._titles, self._address = store, titles, board
@@ -67,7 +67,7 @@ class Classroom:
         self._shown: tuple[str, bytes] = ("", b"")
 
     async def join(self, request: Request) -> Response:
-        """Let a learner in who knows the code."""
+        """Register a learner who knows the code."""
         address = request.client.host if request.client else ""
         if wait := self._tries.wait(address):
             said = f"Too many wrong codes were tried. Try again in {-(-wait // 60)} min."
@@ -106,7 +106,7 @@ class Classroom:
         return StreamingResponse(csv_of(self._store.path), headers=headers, media_type="text/csv; charset=utf-8")
 
     def _show(self) -> tuple[str, bytes]:
-        """The page's figures and their tag: read once, however many look."""
+        """The page's figures and their tag: read once for all viewers."""
         with self._reading:
             [version] = self._reader.execute("PRAGMA data_version").fetchone()  # changes with each commit
             tag = f'"{self._started}-{version}"'
@@ -126,14 +126,14 @@ def _bearer(request: Request) -> str:
 
 
 async def _body(request: Request, message: type[Sent]) -> Sent:
-    """What was sent, if it is small enough, in time, and what may be sent."""
+    """The message of a request, if it is small enough, in time and valid."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for piece in request.stream():
                 body += piece
-                if len(body) > BODY:
-                    raise HTTPException(413, f"A request has at most {BODY:,} bytes.")
+                if len(body) > BODY_BYTES:
+                    raise HTTPException(413, f"A request has at most {BODY_BYTES:,} bytes.")
         return message.model_validate_json(bytes(body))
     except TimeoutError:
         raise HTTPException(408, f"The request did not arrive within {BODY_SECONDS:.0f} s.") from None
@@ -153,6 +153,6 @@ def _refused(request: Request, error: Exception) -> Response:
     match error:
         case HTTPException():
             return JSONResponse({"detail": error.detail}, error.status_code, PRIVATE | dict(error.headers or {}))
-        case Refused():
+        case RefusedByBoard():
             return JSONResponse({"detail": str(error)}, error.status, PRIVATE)
     return JSONResponse({"detail": "The board made a mistake; its terminal shows it."}, 500, PRIVATE)

@@ -1,4 +1,4 @@
-"""What a person can mend, as one sentence. No error of the service's: the classroom stands alone."""
+"""Errors that a person can fix, as one sentence. The classroom is independent of the service and its errors."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ class ClassroomError(Exception):
 
 
 class Away(ClassroomError):
-    """The board did not answer, or not in time. Trying again later may help."""
+    """The board did not answer, or not in time. A later try can succeed."""
 
 
-class Refused(ClassroomError):
-    """The board answered, and said no.
+class RefusedByBoard(ClassroomError):
+    """The board rejected the request.
 
     Args:
         status: of HTTP.

@@ -1,4 +1,4 @@
-"""What the page shows: who is where, which lesson is stuck, and which wrong answer is most common."""
+"""The page's figures: each learner's progress, lessons where learners are stuck, and the most common mistakes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from statistics import median
 from typing import Any
 
 STUCK_ATTEMPTS = 5
-"""A learner is stuck on a lesson that is not solved after so many."""
+"""Number of checks after which a learner is stuck on a lesson that is not solved."""
 STUCK_LEARNERS = 3
-"""A lesson is stuck if so many learners are, and at least half of those who are at it."""
+"""Number of stuck learners from which on a lesson is stuck, if they are at least half of those who work on it."""
 
 Row = tuple[int, int, str, int, float | None, float]
 

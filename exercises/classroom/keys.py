@@ -1,4 +1,4 @@
-"""Who may do what: a code to join, a token to post, a key to read.
+"""The board's secrets: a code to join, a token to post, a key to read.
 
 The code is short because people type it: 8 of 31 letters and digits that nobody takes for another are 31**8, about
 8.5e11 codes (39.6 bits). Wrong ones are limited to 1,000 in ten minutes, all addresses together, so to 144,000 a day:
@@ -18,15 +18,15 @@ from collections.abc import Callable
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 """Without 0 and O, 1 and I and L."""
-LENGTH = 8
+CODE_LENGTH = 8
 WINDOW_SECONDS = 600.0
 TRIES_EACH = 100
-TRIES = 1_000
+TRIES_TOGETHER = 1_000
 
 
 def new_code() -> str:
     """A code, such as ``K7QM-4XWD``."""
-    letters = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+    letters = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
     return f"{letters[:4]}-{letters[4:]}"
 
 
@@ -36,23 +36,23 @@ def new_key() -> str:
 
 
 def same_code(given: str, code: str) -> bool:
-    """Whether a code is right, however it is typed. Takes equally long for every wrong one."""
+    """True if a code is right, in any spelling. Takes equally long for every wrong one."""
     typed = given.upper().replace(" ", "").replace("-", "")
     return secrets.compare_digest(typed.encode(), code.replace("-", "").encode())
 
 
 def same_key(given: str, key: str) -> bool:
-    """Whether a key is right. Takes equally long for every wrong one."""
+    """True if a key is right. Takes equally long for every wrong one."""
     return secrets.compare_digest(given.encode(), key.encode())
 
 
 def fingerprint(token: str) -> str:
-    """What the board keeps of a token: whoever reads its file cannot post as somebody else."""
+    """The hash of a token. The board stores only this, so that a reader of its file cannot post as a learner."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 class Tries:
-    """Counts wrong codes. All is forgotten at the end of a window, so it holds at most ``TRIES`` addresses."""
+    """Counts wrong codes. All is forgotten at the end of a window, so it holds at most ``TRIES_TOGETHER`` addresses."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -66,7 +66,7 @@ class Tries:
             self._ends = self._clock() + WINDOW_SECONDS
             self._failed.clear()
             return 0
-        spent = self._failed[address] >= TRIES_EACH or self._failed.total() >= TRIES
+        spent = self._failed[address] >= TRIES_EACH or self._failed.total() >= TRIES_TOGETHER
         return int(left) + 1 if spent else 0
 
     def failed(self, address: str) -> None:

@@ -1,4 +1,4 @@
-"""What may be sent to a board, and how much of it. Everything else is refused."""
+"""The messages to a board, with limits on their size and number. Everything else is rejected."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-LEARNERS = 1_000
+MOST_LEARNERS = 1_000
 POSTS_EACH = 2_000
-POSTS = 500_000
+MOST_POSTS = 500_000
 """In all: about 100 MB."""
 POSTS_AT_ONCE = 50
-BODY = 64 * 1024
+BODY_BYTES = 64 * 1024
 """Bytes of a request's body."""
 NAME_PATTERN = r"^\w[\w .'\-]{1,29}$"
 TITLE_LENGTH = 200
 """Characters of the title of a check."""
 
-State = Literal["not attempted", "not yet", "solved"]
+PostedState = Literal["not attempted", "not yet", "solved"]
 
 
 def _named(name: str) -> str:
@@ -32,21 +32,21 @@ def _printable(text: str) -> str:
     return text
 
 
-class Message(BaseModel):
+class BoardMessage(BaseModel):
     """Exactly these fields, of exactly these types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Join(Message):
-    """A learner's wish to join. The learner makes the token, so that the same wish may be sent twice."""
+class Join(BoardMessage):
+    """A request to join. The learner's side makes the token, so that the same request can be sent twice."""
 
     code: Annotated[str, Field(max_length=40)]
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     name: Annotated[str, Field(pattern=NAME_PATTERN), AfterValidator(_named)] | None = None
 
 
-class Post(Message):
+class Post(BoardMessage):
     """The result of one check.
 
     Attributes:
@@ -59,12 +59,12 @@ class Post(Message):
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     lesson: Annotated[int, Field(ge=0, le=9)]
-    state: State
+    state: PostedState
     attempts: Annotated[int, Field(ge=0, le=100_000)]
     failing: Annotated[str, Field(max_length=TITLE_LENGTH), AfterValidator(_printable)] = ""
 
 
-class Posts(Message):
+class Posts(BoardMessage):
     """The newest result, and those that a board which was away has not got yet. In the order of the checks."""
 
     posts: Annotated[list[Post], Field(min_length=1, max_length=POSTS_AT_ONCE)]

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-FOLDER = Path(__file__).parent / "page"
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-SAFE = {
+PAGE_FOLDER = Path(__file__).parent / "page"
+MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -22,16 +22,16 @@ SAFE = {
 
 def page_routes() -> list[Route]:
     """A route a file, read now. No request reaches another file."""
-    return [_route(file) for file in sorted(FOLDER.iterdir()) if file.suffix in TYPES]
+    return [_route(file) for file in sorted(PAGE_FOLDER.iterdir()) if file.suffix in MEDIA_TYPES]
 
 
 def _route(file: Path) -> Route:
     content = file.read_bytes()
     tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-    headers = SAFE | {
+    headers = SECURITY_HEADERS | {
         "ETag": tag,
         "Cache-Control": "no-cache",
-        "Content-Type": f"{TYPES[file.suffix]}; charset=utf-8",
+        "Content-Type": f"{MEDIA_TYPES[file.suffix]}; charset=utf-8",
     }
 
     async def get(request: Request) -> Response:

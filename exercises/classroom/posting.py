@@ -1,34 +1,34 @@
-"""Tells the board how a check went. Never in the way of the check: in a thread, and whatever happens, in silence.
+"""Sends the result of a check to the board, in a thread and without messages, so that it never disturbs the check.
 
 A post is first a file in ``work/.classroom/waiting/``. Then a thread sends all that wait, in their order, and removes
-what the board has on disk. What it has not got (it was away, or the program ended meanwhile) waits for the next post.
+those that the board has on disk. The others (the board was away, or the program ended) wait for the next post.
 The board counts each post once, by its id, so that sending again does no harm.
 """
 
 from __future__ import annotations
 
 import atexit
-import fcntl
 import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from exercises.classroom.errors import ClassroomError, Refused
-from exercises.classroom.joined import FOLDER, joined, write_private
-from exercises.classroom.wire import post
-from exercises.result import Result, State
+from filelock import FileLock
 
-SECONDS = 3.0
+from exercises.checks.result import Result, State
+from exercises.classroom.errors import ClassroomError, RefusedByBoard
+from exercises.classroom.membership import CLASSROOM_FOLDER, membership, write_private
+from exercises.classroom.wire import post
+
+POST_SECONDS = 3.0
 """For one request to the board. Only the thread waits for it."""
 AT_EXIT_SECONDS = 0.5
-"""How long a program that has said everything else waits for the thread before it ends."""
-MOST = 50
-"""Posts that wait, and that are sent at once. Of more the oldest are dropped: attempts are counted here, not there."""
-TITLE = 200
+"""Seconds that a finished program waits for the thread before it ends."""
+MOST_WAITING = 50
+"""Most posts that wait. Beyond that the oldest are dropped: attempts are counted here, not on the board."""
+TITLE_LENGTH = 200
 
 _sending = threading.Lock()
 _threads: list[threading.Thread] = []
@@ -37,14 +37,14 @@ _threads: list[threading.Thread] = []
 def post_result(work: Path, result: Result) -> None:
     """Post the result of a check, if the learner of this folder has joined a board. Never raises, never waits."""
     with suppress(Exception):  # a check must not fail for the board's sake, whatever is wrong with it
-        if joined(work) is None:
+        if membership(work) is None:
             return
         put(work, result)
         _start(work)
 
 
 def put(work: Path, result: Result) -> None:
-    """Let a post wait for the board: exactly what is sent, and nothing of the learner's code, files or values."""
+    """Queue a post for the board, exactly as it is sent: nothing of the learner's code, files or values."""
     body = {
         "id": uuid.uuid4().hex,
         "lesson": result.lesson,
@@ -56,22 +56,22 @@ def put(work: Path, result: Result) -> None:
 
 
 def deliver(work: Path) -> None:
-    """Send what waits, and remove what the board has on disk or will never take.
+    """Send the waiting posts, and remove those that the board has on disk or will never take.
 
     Raises:
         ClassroomError: if something still waits; says why.
     """
-    board = joined(work)
+    board = membership(work)
     files = sorted(_waiting(work).glob("[0-9]*.json"))
     if board is None or not files:
         return
-    for old in files[:-MOST]:
+    for old in files[:-MOST_WAITING]:
         old.unlink(missing_ok=True)
-    files = files[-MOST:]
+    files = files[-MOST_WAITING:]
     body = {"posts": [json.loads(file.read_bytes()) for file in files]}
     try:
-        post(board.board, "/results", body, token=board.token, certificate=board.certificate, seconds=SECONDS)
-    except Refused as error:
+        post(board.board, "/results", body, token=board.token, certificate=board.certificate, seconds=POST_SECONDS)
+    except RefusedByBoard as error:
         if error.status not in {400, 409, 413, 422}:  # it may take them another time
             raise
     for file in files:
@@ -79,7 +79,7 @@ def deliver(work: Path) -> None:
 
 
 def waiting(work: Path) -> int:
-    """How many posts the board has not got."""
+    """Number of posts that the board does not have."""
     return len(list(_waiting(work).glob("[0-9]*.json")))
 
 
@@ -104,31 +104,23 @@ def _settle() -> None:
 
 
 def _waiting(work: Path) -> Path:
-    return work / FOLDER / "waiting"
+    return work / CLASSROOM_FOLDER / "waiting"
 
 
 def _failing(result: Result) -> str:
     """The title of the first check that failed, from the course's own text, and the mistake's name if it has one."""
     if result.state is not State.NOT_YET or (first := result.next) is None:
         return ""
-    return (f"{first.what.rstrip('.')} ({first.mistake})" if first.mistake else first.what)[:TITLE]
+    return (f"{first.what.rstrip('.')} ({first.mistake})" if first.mistake else first.what)[:TITLE_LENGTH]
 
 
 def _counted(work: Path, result: Result) -> int:
     """Checks of this lesson's edited file since the learner joined, with this one."""
-    file = work / FOLDER / "attempts.json"
-    with _locked(work):
+    file = work / CLASSROOM_FOLDER / "attempts.json"
+    with FileLock(work / CLASSROOM_FOLDER / "lock"):  # a notebook and ``lab watch`` may check at the same time
         counts: dict[str, int] = json.loads(file.read_bytes()) if file.exists() else {}
         count = counts.get(str(result.lesson), 0)
         if result.state is not State.NOT_ATTEMPTED:
             count += 1
             write_private(file, json.dumps(counts | {str(result.lesson): count}))
     return count
-
-
-@contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    """A notebook and ``lab watch`` may check at the same time."""
-    with (work / FOLDER / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

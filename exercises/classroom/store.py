@@ -1,4 +1,4 @@
-"""A class on disk: its secrets, its learners, and every post. One SQLite file that only its owner may read."""
+"""A class on disk: its secrets, its learners, and every post. One SQLite file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from exercises.classroom.errors import ClassroomError, Refused
+from exercises.classroom.errors import ClassroomError, RefusedByBoard
 from exercises.classroom.keys import fingerprint, new_code, new_key
-from exercises.classroom.messages import LEARNERS, POSTS, POSTS_EACH, Post
-from exercises.classroom.names import free_name
+from exercises.classroom.messages import MOST_LEARNERS, MOST_POSTS, POSTS_EACH, Post
+from exercises.classroom.pseudonyms import free_name
 from exercises.classroom.writer import Writer
 
-SCHEMA = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS learners (
     learner INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE,
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS stumbles (
     lesson INTEGER NOT NULL, failing TEXT NOT NULL, learner INTEGER NOT NULL,
     PRIMARY KEY (lesson, failing, learner)) WITHOUT ROWID;
 """
-LATEST = """
+UPSERT_LATEST = """
 INSERT INTO latest VALUES (:learner, :lesson, :state, :attempts, :failing, :first, :received)
 ON CONFLICT DO UPDATE SET state = excluded.state, attempts = excluded.attempts, failing = excluded.failing,
     first = coalesce(first, excluded.first), last = excluded.last
@@ -53,13 +53,7 @@ class Store:
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             path.chmod(0o600)  # SQLite gives the files beside it the same mode
-            db = connect(path)
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")  # an acknowledged post survives a power cut
-            db.executescript(SCHEMA)
-            made = [("code", new_code()), ("key", new_key())]
-            db.executemany("INSERT INTO secrets VALUES (?, ?) ON CONFLICT DO NOTHING", made)
-            secrets: dict[str, str] = dict(db.execute("SELECT name, value FROM secrets"))
+            db, secrets = _opened(path)
         except (OSError, sqlite3.Error) as error:
             raise ClassroomError(f"{path} cannot be used as the file of a class ({error}). Name another.") from None
         self.code, self.key = secrets["code"], secrets["key"]
@@ -68,7 +62,7 @@ class Store:
     def join(self, token: str, name: str | None) -> Future[str]:
         """Let a learner in, or give one who is in already another name. The name, once it is on disk.
 
-        The future raises :class:`Refused` if the class is full or the name is somebody else's.
+        The future raises :class:`RefusedByBoard` if the class is full or the name is somebody else's.
         """
 
         def job(db: sqlite3.Connection) -> str:
@@ -77,11 +71,11 @@ class Store:
             known = db.execute("SELECT name FROM learners WHERE token = ?", (kept,)).fetchone()
             if known and name is None:
                 return str(known[0])
-            if not known and len(taken) >= LEARNERS:
-                raise Refused(409, f"The class is full: {LEARNERS:,} have joined.")
+            if not known and len(taken) >= MOST_LEARNERS:
+                raise RefusedByBoard(409, f"The class is full: {MOST_LEARNERS:,} have joined.")
             chosen = name or free_name(taken)
             if taken.get(chosen.casefold(), kept) != kept:
-                raise Refused(409, f"Somebody is called {chosen} already. Choose another --name, or none.")
+                raise RefusedByBoard(409, f"Somebody is called {chosen} already. Choose another --name, or none.")
             db.execute(
                 "INSERT INTO learners (token, name, folded) VALUES (?, ?, ?) ON CONFLICT (token) DO UPDATE SET "
                 "name = excluded.name, folded = excluded.folded",
@@ -92,19 +86,21 @@ class Store:
         return self._writer.submit(job)
 
     def post(self, token: str, posts: Sequence[Post]) -> Future[int]:
-        """Keep posts, each once. How many were new, once they are on disk.
+        """Store posts, each once. The future's result is the number of new ones, once they are on disk.
 
-        The future raises :class:`Refused` if the token is nobody's, or the learner or the class has posted too much.
+        The future raises :class:`RefusedByBoard` if the token is nobody's, or learner or class have posted too much.
         """
 
         def job(db: sqlite3.Connection) -> int:
             known = db.execute("SELECT learner, posts FROM learners WHERE token = ?", (fingerprint(token),)).fetchone()
             if known is None:
-                raise Refused(401, "This board does not know you. Join it again.")
+                raise RefusedByBoard(401, "This board does not know you. Join it again.")
             learner, own = known
             [total] = db.execute("SELECT coalesce(max(number), 0) FROM posts").fetchone()
-            if own + len(posts) > POSTS_EACH or total + len(posts) > POSTS:
-                raise Refused(409, f"The board keeps no more posts: {own:,} are yours, {total:,} are there in all.")
+            if own + len(posts) > POSTS_EACH or total + len(posts) > MOST_POSTS:
+                raise RefusedByBoard(
+                    409, f"The board keeps no more posts: {own:,} are yours, {total:,} are there in all."
+                )
             new = sum(_kept(db, learner, post) for post in posts)
             db.execute("UPDATE learners SET posts = posts + ? WHERE learner = ?", (new, learner))
             return new
@@ -112,12 +108,12 @@ class Store:
         return self._writer.submit(job)
 
     def close(self) -> None:
-        """Write what waits, and close the file."""
+        """Write the waiting posts, and close the file."""
         self._writer.close()
 
 
 def _kept(db: sqlite3.Connection, learner: int, post: Post) -> bool:
-    """Whether the post was new."""
+    """Store a post. Returns true if it was new."""
     row = {"learner": learner, "received": time.time(), **post.model_dump()}
     done = db.execute(
         "INSERT INTO posts (learner, id, received, lesson, state, attempts, failing) "
@@ -126,10 +122,25 @@ def _kept(db: sqlite3.Connection, learner: int, post: Post) -> bool:
     )
     if not done.rowcount:
         return False
-    db.execute(LATEST, row | {"first": row["received"] if post.attempts else None})
+    db.execute(UPSERT_LATEST, row | {"first": row["received"] if post.attempts else None})
     if post.failing:
         db.execute("INSERT INTO stumbles VALUES (:lesson, :failing, :learner) ON CONFLICT DO NOTHING", row)
     return True
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection, dict[str, str]]:
+    """The file of a class, made if it is new, and its secrets; closed again if it is something else."""
+    db = connect(path)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")  # an acknowledged post survives a power cut
+        db.executescript(TABLES)
+        made = [("code", new_code()), ("key", new_key())]
+        db.executemany("INSERT INTO secrets VALUES (?, ?) ON CONFLICT DO NOTHING", made)
+        return db, dict(db.execute("SELECT name, value FROM secrets"))
+    except sqlite3.Error:
+        db.close()
+        raise
 
 
 def connect(path: Path, *, only_read: bool = False) -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""How a learner's machine speaks to a board: one request, within a time, to that address and no other."""
+"""The learner's HTTP client for the board: one request, within a time limit, to that address and no other."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from exercises.classroom.errors import Away, ClassroomError, Refused
+from exercises.classroom.errors import Away, ClassroomError, RefusedByBoard
 
-LONGEST = 64 * 1024
+ANSWER_BYTES = 64 * 1024
 """Bytes of an answer that are read."""
 
 
@@ -33,19 +33,22 @@ def post(
 
     Raises:
         Away: if there is no answer in time, or none that a board gives.
-        Refused: if the board says no.
+        RefusedByBoard: if the board rejects the request.
         ClassroomError: if the address is none.
     """
     connection = _connection(board, certificate, seconds)
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    # The socket's time limit is for each byte; a board that sends one now and then would hold us for ever.
+    # The socket's time limit is per byte; a board that sends one now and then would block this for ever.
     over = threading.Timer(seconds, _cut, (connection,))
     over.daemon = True
-    over.start()
+    try:
+        over.start()
+    except RuntimeError:  # since Python 3.12 a program that ends may start no thread
+        raise Away("The program ends.") from None
     try:
         connection.request("POST", urlsplit(board).path.rstrip("/") + path, json.dumps(body), headers)
         response = connection.getresponse()
-        status, answer = response.status, json.loads(response.read(LONGEST))
+        status, answer = response.status, json.loads(response.read(ANSWER_BYTES))
     except ssl.SSLError as error:
         said = getattr(error, "verify_message", "") or error
         raise Away(f"The board at {board} cannot be trusted: {said}. Give its own --certificate.") from None
@@ -59,7 +62,7 @@ def post(
     if not isinstance(answer, dict):
         raise Away(f"What answers at {board} is no board.")
     if status >= 400:
-        raise Refused(status, str(answer.get("detail", ""))[:300] or f"The board refused ({status}).")
+        raise RefusedByBoard(status, str(answer.get("detail", ""))[:300] or f"The board refused ({status}).")
     return answer
 
 

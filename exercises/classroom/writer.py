@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 Answer = TypeVar("Answer")
 Job = Callable[[sqlite3.Connection], Any]
 
-BATCH = 500
-WAITING = 5_000
-"""Jobs that may wait for the disk. Each is one request of a client that waits too."""
+JOBS_A_COMMIT = 500
+MOST_JOBS_WAITING = 5_000
+"""Most jobs that wait for the disk. Each is one request of a client that waits too."""
 
 
 class Writer:
@@ -23,7 +23,7 @@ class Writer:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._queue: queue.Queue[tuple[Job, Future[Any]] | None] = queue.Queue(WAITING)
+        self._queue: queue.Queue[tuple[Job, Future[Any]] | None] = queue.Queue(MOST_JOBS_WAITING)
         self._thread = threading.Thread(target=self._run, name="classroom-writer", daemon=True)
         self._thread.start()
 
@@ -38,7 +38,7 @@ class Writer:
         return future
 
     def close(self) -> None:
-        """Write what waits, and stop."""
+        """Write the waiting jobs, and stop."""
         self._queue.put(None)
         self._thread.join()
         self._db.close()
@@ -46,7 +46,7 @@ class Writer:
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
             batch, last = [first], False
-            while len(batch) < BATCH and not self._queue.empty():
+            while len(batch) < JOBS_A_COMMIT and not self._queue.empty():
                 if (more := self._queue.get()) is None:
                     last = True
                     break

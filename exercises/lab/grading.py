@@ -1,0 +1,188 @@
+"""``lab grade``: checks each file of a folder of submissions in isolation; writes a table and a text for each learner.
+
+A submission is a folder with a learner's files, named as in ``work/``. Every check runs in its own process with limited
+time and memory (:mod:`exercises.lab.judging`) and, on Linux, in its own network that has only loopback. A check that
+crashes is a result like any other.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import islice
+from pathlib import Path
+
+from exercises.checks.registry import EXERCISES, Exercise
+from exercises.checks.result import CheckFinding, Result, State
+from exercises.classroom.posts_csv import no_formula
+from exercises.lab.judging import judge
+from exercises.lab.shown import result_lines, verdict
+from labserver.errors import LabError
+from labserver.running.signs import ticking
+from labserver.settings import Settings
+
+LARGEST_FILE = 1 << 20
+"""Largest size of a submitted file in bytes."""
+say = partial(print, flush=True)
+WITHOUT_NETWORK = ("unshare", "--user", "--map-root-user", "--net")
+"""The command that takes the network away from a program, for root and for other users."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One learner's folder."""
+
+    learner: str
+    folder: Path
+
+
+def submissions(folder: Path) -> tuple[list[Submission], list[str]]:
+    """The learners' folders, by name, and the names of folders without lesson files.
+
+    Some learning platforms put a folder of their own between a learner and the files; it is searched too.
+
+    Raises:
+        LabError: if there are no learners.
+    """
+    found, others = [], []
+    for entry in sorted(folder.glob("*")):
+        if not entry.is_dir() or entry.name.startswith("."):
+            continue
+        places = [place for place in (entry, *sorted(entry.glob("*/"))) if _holds_lessons(place)]
+        if places:
+            found.append(Submission(entry.name, places[0]))
+        else:
+            others.append(entry.name)
+    if not found:
+        raise LabError(f"{folder} holds no submissions. It should hold a folder for each learner, with lesson files.")
+    return found, others
+
+
+def _holds_lessons(folder: Path) -> bool:
+    return any((folder / exercise.file).exists() or (folder / exercise.file).is_symlink() for exercise in EXERCISES)
+
+
+@cache
+def isolation() -> tuple[str, ...]:
+    """A command prefix that takes the network away; empty if the system has none."""
+    try:
+        works = subprocess.run([*WITHOUT_NETWORK, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        works = False
+    return WITHOUT_NETWORK if works else ()
+
+
+def grade(folder: Path, table: Path, feedback: Path, chosen: Settings, jobs: int) -> None:
+    """Check everything, and write ``table`` and a text for each learner into ``feedback``, one learner after another:
+    if you stop it, you keep the finished ones. Before the first learner is finished, nothing is written.
+
+    Raises:
+        LabError: if there are no submissions, nothing was built, or the results cannot be written.
+    """
+    learners, others = submissions(folder)
+    if not chosen.bundle.exists():
+        raise LabError(f"There is no bundle at {chosen.bundle}. Run `labserver build`.")
+    writable(table, feedback)
+    pairs = [(learner, exercise) for learner in learners for exercise in EXERCISES]
+    say(f"Grading {len(learners)} learners, {len(EXERCISES)} lessons each, {jobs} checks at the same time ...")
+    if others:
+        say(f"Left out, since they hold no lesson files: {', '.join(others)}.")
+    if not isolation():
+        say("This system gives no network namespaces: the checks can reach the network.")
+    counts, began = Counter[State](), time.perf_counter()
+    try:
+        with checking(chosen, pairs, jobs) as results:
+            for number, learner in enumerate(learners):
+                own = list(islice(results, len(EXERCISES)))
+                counts.update(result.state for result in own)
+                _write(table, feedback, learner.learner, own, first=number == 0)
+    except OSError as error:
+        raise LabError(f"The results cannot be written ({error}).") from None
+    minutes = (time.perf_counter() - began) / 60
+    unjudged = f"{counts[State.NOT_JUDGED]} not judged (run it again, with fewer --jobs), "
+    say(
+        f"{len(learners)} learners, {counts[State.SOLVED]} of {len(pairs)} solved, "
+        f"{unjudged if counts[State.NOT_JUDGED] else ''}{minutes:.1f} min. {table}, {feedback}/"
+    )
+
+
+def writable(table: Path, feedback: Path) -> None:
+    """Check before hours of work that its results can be written. Writes nothing.
+
+    Raises:
+        LabError: if they cannot.
+    """
+    for path, is_right in ((table, not table.is_dir()), (feedback, feedback.is_dir() or not feedback.exists())):
+        there = path if path.exists() else next(parent for parent in path.absolute().parents if parent.exists())
+        if not is_right or not os.access(there, os.W_OK) or (there is not path and not there.is_dir()):
+            raise LabError(f"{path} cannot be written. Name another place with --csv or --feedback.")
+    if not table.absolute().parent.is_dir():
+        raise LabError(f"{table} cannot be written: there is no folder {table.parent}.")
+
+
+def _write(table: Path, feedback: Path, learner: str, own: Sequence[Result], *, first: bool) -> None:
+    """Write a learner's row and text. The first one begins a new table."""
+    feedback.mkdir(parents=True, exist_ok=True)
+    with table.open("w" if first else "a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if first:
+            writer.writerow(
+                ["learner", "solved", *(name for exercise in EXERCISES for name in _columns(exercise.lesson))]
+            )
+        writer.writerow(_row(learner, own))
+    text = "\n\n".join("\n".join(result_lines(result, everything=True)) for result in own)
+    (feedback / f"{learner}.txt").write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def checking(chosen: Settings, pairs: Sequence[tuple[Submission, Exercise]], jobs: int) -> Iterator[Iterator[Result]]:
+    """The results in the order of the pairs, as they come. Checks that still run when the block ends are stopped."""
+    pool, stop, done = ThreadPoolExecutor(jobs), threading.Event(), Counter[str]()
+
+    def checked(pair: tuple[Submission, Exercise]) -> Result:
+        result = one(chosen, pair, stop)
+        done["checks"] += 1
+        say(f"  {pair[0].learner}: {verdict(result)}")
+        return result
+
+    try:
+        with ticking(lambda seconds: say(f"  ... {seconds:.0f} s, {done['checks']} of {len(pairs)} checks")):
+            yield pool.map(checked, pairs)
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def one(chosen: Settings, pair: tuple[Submission, Exercise], stop: threading.Event) -> Result:
+    """One file's result. A missing file, or one that is not a text of a sensible size, is not run."""
+    learner, exercise = pair
+    file = learner.folder / exercise.file
+    if file.is_symlink() or (file.exists() and (not file.is_file() or file.stat().st_size > LARGEST_FILE)):
+        return Result(exercise.lesson, State.NOT_YET, (CheckFinding("The file is a file of at most 1 MiB.", False),))
+    return judge(exercise, file, chosen, prefix=isolation(), stop=stop)
+
+
+def _row(learner: str, results: Sequence[Result]) -> list[str | int]:
+    """The number of solved lessons, then for each lesson its state, its score and the first mistake."""
+    solved = sum(result.state is State.SOLVED for result in results)
+    return [no_formula(learner), solved, *(no_formula(cell) for cell in _cells(results))]
+
+
+def _columns(lesson: int) -> tuple[str, str, str]:
+    return f"lesson_{lesson:02}", f"lesson_{lesson:02}_score", f"lesson_{lesson:02}_mistake"
+
+
+def _cells(results: Sequence[Result]) -> Iterator[str]:
+    for result in results:
+        yield result.state.value
+        yield result.score
+        yield (result.next.mistake or result.next.what) if result.next else ""
