@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-RECORD = "application/scrapbook.scrap.json+json"
+from exercises.lab.record import CLAIM_TYPE
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Add the record's type to what nbval skips in this notebook; it skips pictures by itself."""
     notebook = item.parent
-    if RECORD not in getattr(notebook, "skip_compare", (RECORD,)):
-        notebook.skip_compare = (*notebook.skip_compare, RECORD)  # type: ignore[union-attr]
+    if CLAIM_TYPE not in getattr(notebook, "skip_compare", (CLAIM_TYPE,)):
+        notebook.skip_compare = (*notebook.skip_compare, CLAIM_TYPE)  # type: ignore[union-attr]

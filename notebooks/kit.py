@@ -22,7 +22,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from live import HOME, CannotStart, Live, Started, app, flights, service, spread, stage
+from exercises.checks.flights import spread
+from exercises.lab.record import CLAIM_TYPE
+from live import HOME, CannotStart, Live, Started, app, flights, service, stage
 
 __all__ = [
     "BLUE",
@@ -51,9 +53,6 @@ threadpool_limits(1)
 """A notebook leaves the other cores to the services it measures. Import scikit-learn first: it brings the threads."""
 
 publish: Callable[..., None] = publish_display_data
-
-RECORD = "application/scrapbook.scrap.json+json"
-"""The type of output that carries the record of a claim."""
 
 
 # ---- a fair comparison ----
@@ -121,7 +120,7 @@ class ClaimFailed(AssertionError):
 
 
 def claim(lesson: int, name: str, value: float, unit: str, where: str = "", **bound: float) -> None:
-    """Assert what was measured, say so in one line, and leave a record (:data:`RECORD`) in the notebook.
+    """Assert what was measured, say so in one line, and leave a record (of type ``CLAIM_TYPE``) in the notebook.
 
     Args:
         lesson: 0 to 9.
@@ -156,7 +155,7 @@ def claim(lesson: int, name: str, value: float, unit: str, where: str = "", **bo
         f"<p>{'✔' if holds else '✘'} <b>{escape(sentence)}</b><br>"
         f'measured now: <span class="measured">{escape(measured)}</span></p>'
     )
-    publish({"text/plain": sentence, "text/html": shown, RECORD: record | {"version": 1}})
+    publish({"text/plain": sentence, "text/html": shown, CLAIM_TYPE: record | {"version": 1}})
     if not holds:
         raise ClaimFailed(f"{sentence}; measured: {measured}")
 

@@ -19,32 +19,30 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import requires, version
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Protocol
 
-import requests
-
-from labserver.capacity import process
-from labserver.deploy.containerfile import Containerfile, parse
-from labserver.deploy.engine import LOCKED, Engine, container, find_engine
+from exercises.checks.containerfile import Containerfile, parse
 from labserver.errors import LabError
-from live import FOLDER, HOME
+from labserver.running import process
+from labserver.running.engine import HARDENING_FLAGS, Engine, container, find_engine
+from live import HOME, NOTEBOOKS
 
-ROOT = FOLDER.parent
-NAIVE = FOLDER / "lesson_01_naive.Containerfile"
+ROOT = NOTEBOOKS.parent
+NAIVE = NOTEBOOKS / "lesson_01_naive.Containerfile"
 SHIPPED = ROOT / "labserver/deploy/Containerfile"
 SEARCH = "/usr/local/bin:/usr/bin:/bin"
 """The PATH of a new environment: nothing of the shell that starts it."""
 
 
-class Box(Protocol):
-    """A service that was started, in a container or in an environment. See ``labserver.deploy.engine.Container``."""
+class StartedBox(Protocol):
+    """A service that was started, in a container or in an environment. See ``labserver.running.engine.Container``."""
 
     @property
     def url(self) -> str: ...
 
-    def wait_until_ready(self, seconds: float = 30) -> float:
+    def wait_until_ready(self, seconds: float = 120) -> float:
         """Seconds from the start to the first 200 of /readyz. LabError with its log if it ends before."""
 
     def execute(self, command: Sequence[str]) -> tuple[int, str]:
@@ -69,7 +67,7 @@ class Yard(Protocol):
     def bytes_added(self, name: str) -> int:
         """What was built, in bytes beyond its base."""
 
-    def start(self, name: str, **settings: str) -> AbstractContextManager[Box]:
+    def start(self, name: str, **settings: str) -> AbstractContextManager[StartedBox]:
         """Start it with these variables; it is gone when the block ends."""
 
 
@@ -106,8 +104,10 @@ class Containers:
     def bytes_added(self, name: str) -> int:
         return self.engine.bytes_beyond(self._image(name), self.base)
 
-    def start(self, name: str, **settings: str) -> AbstractContextManager[Box]:
-        locked = LOCKED if name == "shipped" else ()  # the naive one would not start without rights
+    def start(self, name: str, **settings: str) -> AbstractContextManager[StartedBox]:
+        locked = (
+            HARDENING_FLAGS if name == "shipped" else ()
+        )  # the naive one would not start without rights
         # Gone in the end even if this process is killed; docker has no such flag.
         limit = ("--timeout=600",) if self._podman else ()
         variables = [w for key, value in settings.items() for w in ("--env", f"{key}={value}")]
@@ -149,7 +149,7 @@ class Environments:
         return sum(file.lstat().st_size for file in files if file.is_file())
 
     @contextmanager
-    def start(self, name: str, **settings: str) -> Iterator[Box]:
+    def start(self, name: str, **settings: str) -> Iterator[StartedBox]:
         app, file, port = self._folder / name, self._files[name], process.free_port()
         shutil.rmtree(app / "var/state", ignore_errors=True)
         environment = {"PATH": SEARCH}
@@ -165,7 +165,7 @@ class Environments:
         log = self._folder / f"{name}.log"
         with log.open("wb") as output:
             main = subprocess.Popen(
-                process.leashed(command),
+                process.dying_with_parent(command),
                 cwd=app,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -191,15 +191,11 @@ class Processes:
     log: Path
     started: float
 
-    def wait_until_ready(self, seconds: float = 30) -> float:
-        while time.monotonic() < self.started + seconds and self._runs():
-            try:
-                with requests.Session() as session:
-                    session.trust_env = False
-                    if session.get(f"{self.url}/readyz", timeout=2).ok:
-                        return time.monotonic() - self.started
-            except requests.RequestException:
-                time.sleep(0.02)
+    def wait_until_ready(self, seconds: float = 120) -> float:
+        left = self.started + seconds - time.monotonic()
+        if process.ready_in_time(f"{self.url}/readyz", self._runs, left):
+            taken = time.monotonic() - self.started
+            return taken - process.waited_for_a_core(self.main.pid)
         raise LabError(f"It is not ready: {self.log.read_text().strip() or 'it logged nothing'}")
 
     def execute(self, command: Sequence[str]) -> tuple[int, str]:
@@ -267,12 +263,17 @@ def _run(command: Sequence[str]) -> None:
 def teammates_folder(folder: Path) -> Path:
     """What the naive Containerfile builds from: the code, and the names of all that one machine has for it.
 
-    The names carry versions. What they need themselves is not named, so its versions float.
+    The names carry versions, those of the course for the image's Python. What they need themselves is not named, so its
+    versions float.
     """
     named = [one for one in requires("labserver") or [] if "extra" not in one or "build" in one]
-    names = [match[0] for one in named if (match := re.match(r"[\w.-]+", one))]
-    lines = [f"{name}=={version(name)}\n" for name in names]
-    (folder / "requirements.txt").write_text("".join(lines))
+    names = {match[0] for one in named if (match := re.match(r"[\w.-]+", one))}
+    locked = re.findall(
+        r"^(([\w.-]+)==.*?) *\\?$", (ROOT / "requirements.txt").read_text(), re.MULTILINE
+    )
+    (folder / "requirements.txt").write_text(
+        "".join(f"{line}\n" for line, name in locked if name in names)
+    )
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "labserver", folder / "labserver", ignore=ignored, dirs_exist_ok=True)
     return folder

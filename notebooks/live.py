@@ -9,28 +9,24 @@ import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from exercises import announcement
-from labserver.capacity import process
+from exercises.checks.flights import flights_of, spread
 from labserver.errors import LabError
-from labserver.freshness import is_current
-from labserver.settings import FINISHED, Settings
-from labserver.sources.warehouse import open_warehouse
+from labserver.homes import identity
+from labserver.pipeline.freshness import is_current
+from labserver.running import announcement, process
+from labserver.settings import FINISHED_STAGE, Settings, settings
 
-FOLDER = Path(__file__).resolve().parent
-HOME = FOLDER.parent / os.environ.get("LABSERVER_HOME", "var")
+NOTEBOOKS = Path(__file__).resolve().parent
+HOME = Settings(home=Path(os.environ.get("LABSERVER_HOME") or "var")).home
 """Everything that `labserver build` made. Notebooks read it and never write into it."""
 
-USUAL = "http://127.0.0.1:8000"
-"""Where `make serve` listens."""
-
 for variable in [name for name in os.environ if name.startswith("LABSERVER_")]:
-    if variable not in {"LABSERVER_URL", "LABSERVER_API_KEY"}:
+    if variable not in {"LABSERVER_URL", "LABSERVER_PORT", "LABSERVER_API_KEY"}:
         del os.environ[variable]  # a stage is what its notebook says, whatever the shell says
 os.environ["LABSERVER_HOME"] = str(HOME)
 
@@ -54,10 +50,10 @@ class Live:
             self.session.headers["X-API-Key"] = key
 
     def get(self, path: str) -> requests.Response:
-        return self.session.get(self.url + path, timeout=30)
+        return self.session.get(self.url + path, timeout=120)
 
     def post(self, path: str, body: Any) -> requests.Response:
-        return self.session.post(self.url + path, json=body, timeout=30)
+        return self.session.post(self.url + path, json=body, timeout=120)
 
 
 def service() -> Live:
@@ -66,20 +62,26 @@ def service() -> Live:
     On a hub, where nobody runs `lab start`, it is one of this kernel's own.
 
     Raises:
-        CannotStart: if none answers there; says how to start it.
+        CannotStart: if none answers there, or another course's does; says how to start it.
     """
-    given = os.environ.get("LABSERVER_URL")
-    announced = None if given else announcement.find(HOME)
-    live = Live((given or (announced.service if announced else USUAL)).rstrip("/"))
+    chosen = settings()
+    live = Live(announcement.service_address(chosen))
     try:
-        live.get("/v1/model").json()["bundle_hash"]
+        home = live.get("/v1/monitor").json()["home"]
     except (requests.RequestException, ValueError, KeyError):
-        if not given and "JUPYTERHUB_SERVICE_PREFIX" in os.environ:
-            return _finished()
-        raise CannotStart(
-            f"No lab service answers at {live.url}. Start it in a terminal with `make serve`, then run this cell again."
-        ) from None
-    return live
+        home = None
+    if home and (chosen.url or home == identity(chosen.state)):
+        return live
+    if not chosen.url and "JUPYTERHUB_SERVICE_PREFIX" in os.environ:
+        return _finished()
+    trouble = (
+        f"The service at {live.url} is of another home folder"
+        if home
+        else f"No lab service answers at {live.url}"
+    )
+    raise CannotStart(
+        f"{trouble}. Start yours in a terminal with `lab start`, then run this cell again."
+    )
 
 
 class Started(Live):
@@ -100,15 +102,10 @@ class Started(Live):
         self._end = weakref.finalize(
             self, stack.close
         )  # also when a cell is run twice, or never stops it
-        self.home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labserver-")))
-        for name in ("bundle", "warehouse.duckdb", "teaching"):
-            (self.home / name).symlink_to((HOME / name).resolve())
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="labserver-"))
+        self.home = process.own_home(HOME, Path(folder))
         port = process.free_port()
-        environment = {
-            "LABSERVER_HOME": str(self.home),
-            "LABSERVER_DRAIN_SECONDS": "0",
-            **environment,
-        }
+        environment = {"LABSERVER_HOME": str(self.home), **process.UNHURRIED, **environment}
         try:
             server = stack.enter_context(
                 process.started(
@@ -139,7 +136,9 @@ def _start(
     try:
         return Started(command, environment, ready)
     except LabError as error:
-        if "already in use" in str(error):  # somebody took the port between our look and our use
+        if "is taken by another program" in str(error) or "already in use" in str(
+            error
+        ):  # somebody took the port between our look and our use
             return _start(name, command, environment, ready)
         raise CannotStart(
             f"{name} did not start. {str(error).split('error: ')[-1][-400:]}"
@@ -172,7 +171,7 @@ def stage(
 
 def app(target: str, **environment: str) -> Started:
     """A FastAPI application from a file beside the notebooks, such as ``"lesson_00_app:app"``, run by uvicorn."""
-    command = [sys.executable, "-m", "uvicorn", target, "--app-dir", str(FOLDER)]
+    command = [sys.executable, "-m", "uvicorn", target, "--app-dir", str(NOTEBOOKS)]
     environment = {
         "OMP_NUM_THREADS": "1",
         **environment,
@@ -187,24 +186,9 @@ def _finished() -> Started:
         built = subprocess.run(command, capture_output=True, text=True, check=False)
         if built.returncode:
             raise CannotStart(f"`labserver build` failed: {built.stderr.strip()[-400:]}")
-    return stage(FINISHED)
+    return stage(FINISHED_STAGE)
 
 
 def flights(day: str, number: int) -> list[dict[str, Any]]:
     """At most ``number`` flights, spread over a day such as ``"2013-10-15"``, as bodies of requests."""
-    with open_warehouse(HOME / "warehouse.duckdb") as db:
-        rows = db.execute(
-            """SELECT carrier, flight, origin, dest, tailnum, scheduled_departure FROM flights
-            WHERE day = $day ORDER BY flight_id""",
-            {"day": date.fromisoformat(day)},
-        ).fetchall()
-    names = ("carrier", "flight", "origin", "dest", "tailnum")
-    return [
-        dict(zip(names, row, strict=False)) | {"scheduled_departure": row[-1].isoformat()}
-        for row in spread(rows, number)
-    ]
-
-
-def spread(items: Sequence[Any], number: int) -> Sequence[Any]:
-    """At most ``number`` of the items, at equal distances."""
-    return items[:: max(1, -(-len(items) // number))]
+    return list(spread(flights_of(HOME / "warehouse.duckdb", day), number))
