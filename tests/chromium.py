@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from awaiting import PATIENCE
 from needed import needed
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -44,6 +45,13 @@ def chromium() -> Iterator[Browser]:
     """A browser without a window. Playwright keeps an event loop running in this thread until the block ends."""
     program = needed("chromium", "chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        started = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS), timeout=PATIENCE * 1000)
+        expect.set_options(timeout=PATIENCE * 1000)
         yield started
         started.close()
+
+
+def patient(context: BrowserContext) -> BrowserContext:
+    """The same, whose pages may take their time: 30 s and less are not enough on a busy machine."""
+    context.set_default_timeout(PATIENCE * 1000)
+    return context

@@ -1,4 +1,4 @@
-"""What a test needs beyond PyPI. Where it is absent the test is skipped; in CI, which installs it, the test fails."""
+"""Tools that tests need beyond PyPI. A test whose tool is missing is skipped; in CI, which installs it, it fails."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ def absent(reason: str) -> NoReturn:
 def needed(command: str, package: str) -> str:
     """The path of a command. Ends the test if it is not here."""
     path = shutil.which(command)
-    return path or absent(f"{command} is not here. Debian's package {package} has it.")
+    return path or absent(f"{command} is not here. Install it: on Debian `apt-get install {package}`.")

@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from running import free_port, own_home
+from awaiting import PATIENCE, until
+from services import own_home
 
-LAB = [sys.executable, "-m", "exercises.cli", "start"]
+from labserver.running.process import free_port
+
+LAB = [sys.executable, "-m", "exercises.lab.cli", "start"]
 READY = re.compile(r"Ready\.|Already running")
 
 
 @dataclass
-class Started:
+class StartedLab:
     """A ``lab start``, and what it has said."""
 
     process: subprocess.Popen[bytes]
@@ -35,6 +38,12 @@ class Started:
     def said(self) -> str:
         return self.log.read_text()
 
+    def ready(self) -> bool:
+        """True if it has printed its address. Fails if it has ended, or builds: everything that it needs is built."""
+        assert self.process.poll() is None, self.said
+        assert "Building" not in self.said
+        return READY.search(self.said) is not None
+
     @property
     def service(self) -> str:
         return re.search(r"Service +(\S+)/\n", self.said)[1]  # type: ignore[index]
@@ -42,7 +51,7 @@ class Started:
     @property
     def jupyter(self) -> str:
         """The address, with the token."""
-        return re.search(r"JupyterLab +(\S+)", self.said)[1]  # type: ignore[index]
+        return re.search(r"  JupyterLab  (\S+)", self.said)[1]  # type: ignore[index]
 
     @property
     def token(self) -> str:
@@ -62,7 +71,7 @@ class Started:
         own = psutil.Process(self.process.pid)
         return [own, *own.children(recursive=True)]
 
-    def end(self, number: signal.Signals, seconds: float = 40) -> None:
+    def end(self, number: signal.Signals, seconds: float = PATIENCE) -> None:
         """Send a signal; all of its processes must go."""
         alive = self.processes()
         self.process.send_signal(number)
@@ -90,20 +99,18 @@ def environment(home: Path, folder: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def started(environment: Mapping[str, str], *arguments: str, ready: bool = True, **options: Any) -> Iterator[Started]:
+def started(
+    environment: Mapping[str, str], *arguments: str, ready: bool = True, **options: Any
+) -> Iterator[StartedLab]:
     """``lab start``, ready; killed at the end if it still runs. ``options`` are those of ``Popen``."""
     log = Path(environment["LABSERVER_HOME"]) / f"start-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
         own = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, **options}
         process = subprocess.Popen([*LAB, *arguments], env=environment, **own)
-    lab = Started(process, environment, log)
+    lab = StartedLab(process, environment, log)
     try:
-        deadline = time.monotonic() + 60
-        while ready and not READY.search(lab.said):
-            assert process.poll() is None, lab.said
-            assert "Building" not in lab.said
-            assert time.monotonic() < deadline, lab.said
-            time.sleep(0.05)
+        if ready:
+            until(lab.ready, lambda: lab.said)
         yield lab
     finally:
         if process.poll() is None:

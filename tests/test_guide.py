@@ -1,23 +1,20 @@
-"""What the guide for instructors says is so: its timetable, the sections and mistakes that it names, its commands."""
+"""The guide for instructors is right: its timetable, the sections and mistakes that it names, its commands."""
 
 from __future__ import annotations
 
 import re
-import sys
 from itertools import pairwise
 from pathlib import Path
 
+import nbformat
 import pytest
 import typer
+from publishing import timetable
+from publishing.lessons import Lesson, lessons
+
+from exercises.lab.cli import app
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "notebooks"))
-
-import nbformat  # noqa: E402
-from publishing import timetable  # noqa: E402
-from publishing.lessons import Lesson, lessons  # noqa: E402
-
-from exercises.cli import app  # noqa: E402
 
 GUIDE = (ROOT / "notebooks/INSTRUCTORS.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
@@ -27,7 +24,7 @@ COMMANDS = [[Path(words[0]).name, *words[1:]] for words in (w[1:] if w[:1] == ["
 
 
 def part(lesson: Lesson) -> str:
-    """What the guide says about a lesson."""
+    """The guide's section on a lesson."""
     _, _, rest = GUIDE.partition(f"\n### Lesson {lesson.number}: {lesson.title}\n")
     return re.split(r"^##", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
@@ -66,13 +63,13 @@ def test_every_lesson_is_taught_and_every_exercise_is_somewhere() -> None:
         assert slots[f"Lesson {lesson.number}: {lesson.title}"] == lesson.teaching
         if lesson.number not in left:
             assert slots[f"Exercise {lesson.number}"] == lesson.exercise
-    assert sorted(timetable.FIRST) == [lesson.number for lesson in lessons()]
+    assert sorted(timetable.EXERCISES_BY_WORTH) == [lesson.number for lesson in lessons()]
     for number in left:  # none of them would have had room
         assert timetable.day(left - {number})[-1].end > timetable.CLOSES
 
 
 def test_the_guide_says_in_which_order_exercises_are_asked() -> None:
-    assert f"order {', '.join(map(str, timetable.FIRST))}:" in re.sub(r"\s+", " ", GUIDE)
+    assert f"order {', '.join(map(str, timetable.EXERCISES_BY_WORTH))}:" in re.sub(r"\s+", " ", GUIDE)
 
 
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: str(lesson.number))
@@ -85,7 +82,7 @@ def test_a_lesson_has_its_parts(lesson: Lesson) -> None:
 
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: str(lesson.number))
 def test_mistakes_are_those_that_the_check_names(lesson: Lesson) -> None:
-    known = {patch.stem for patch in (ROOT / f"tests/exercises/wrong/{lesson.number}").glob("*.patch")}
+    known = {patch.stem for patch in (ROOT / f"tests/checks/wrong/{lesson.number}").glob("*.patch")}
     assert {name.strip("`") for name in first_column(part(lesson), "stuck at")} <= known
 
 
@@ -104,7 +101,7 @@ def test_a_command_of_lab_is_understood(said: list[str]) -> None:
     assert said[1] in commands, f"`lab {said[1]}` does not exist"
     found = commands[said[1]]
     needed = any(each.param_type_name == "argument" and each.required for each in found.params)
-    if said[2:] or not needed:  # in a sentence a command may stand without what it is for: `lab grade`
+    if said[2:] or not needed:  # in a sentence a command can be without its arguments: `lab grade`
         found.make_context(said[1], said[2:]).close()
 
 
@@ -119,6 +116,6 @@ def test_the_guide_has_commands() -> None:
 
 
 def test_the_hub_files_are_there() -> None:
-    for file in re.findall(r"\]\(\.\./(labserver/deploy/hub/[^)]+)\)", GUIDE):
+    for file in re.findall(r"\]\(\.\./(exercises/classroom/hub/[^)]+)\)", GUIDE):
         assert (ROOT / file).is_file()
-    assert (ROOT / "labserver/deploy/hub/single-user").stat().st_mode & 0o111
+    assert (ROOT / "exercises/classroom/hub/single-user").stat().st_mode & 0o111

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from generated import EXTRAS, ROOT
+from lock import EXTRAS, ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import requests
+from asking import crowd
+from awaiting import until
 from hypothesis import given
 from hypothesis import strategies as st
-from running import FLIGHT, Running, own_home, running
+from services import FLIGHT, own_home, running
 
+from labserver.api import admission as admissions
 from labserver.api.admission import ConcurrencyLimit
 
 BATCH = {"flights": [FLIGHT] * 1000}
@@ -31,48 +35,42 @@ def test_never_more_than_the_limit_are_inside(limit: int, steps: list[bool]) -> 
     assert [admission.enter() for _ in range(limit + 1)] == [True] * limit + [False]
 
 
-def test_it_is_overloaded_for_a_moment_after_a_refusal() -> None:
+def test_it_is_overloaded_for_a_moment_after_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(admissions, "time", SimpleNamespace(monotonic=lambda: now))
     admission = ConcurrencyLimit(1)
-    assert not admission.overloaded
+
+    def overloaded() -> bool:
+        return admission.overloaded
+
+    assert not overloaded()
     assert [admission.enter(), admission.enter()] == [True, False]
-    assert admission.overloaded
-    time.sleep(1.1)
-    assert not admission.overloaded
+    assert overloaded()
+    now += 0.9
+    assert overloaded()
+    now += 0.2
+    assert not overloaded()
 
 
-def crowd(service: Running, clients: int) -> list[requests.Response]:
-    """Answers to as many batches at once."""
-    answers: list[requests.Response] = []
-    threads = [
-        threading.Thread(target=lambda: answers.append(service.post("/v1/predictions/batch", BATCH)))
-        for _ in range(clients)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
-
-
+@pytest.mark.slow
 def test_a_crowd_is_answered_in_part_and_told_when_to_come_back(home: Path, tmp_path: Path) -> None:
     with running(own_home(home, tmp_path), environment={"LABSERVER_CONCURRENCY": "2"}) as service:
-        assert service.get("/readyz").status_code == 200
-        answers = crowd(service, 12)
+        answers: list[requests.Response] = []
+        with crowd(lambda: answers.append(service.post("/v1/predictions/batch", BATCH)), 12):
+            until(lambda: {answer.status_code for answer in answers} >= {200, 503}, "Not both are answered.")
+            until(lambda: "overloaded" in (ready := service.get("/readyz")).text and ready.status_code == 503)
+            assert service.get("/healthz").status_code == 200
         refused = [answer for answer in answers if answer.status_code == 503]
         assert {answer.status_code for answer in answers} == {200, 503}
-        assert len(answers) == 12
         assert {answer.headers["retry-after"] for answer in refused} == {"1"}
         assert {answer.headers["content-type"] for answer in refused} == {"application/problem+json"}
-        ready = service.get("/readyz")
-        assert (ready.status_code, "overloaded" in ready.text) == (503, True)
-        assert service.get("/healthz").status_code == 200
         metrics = service.get("/metrics").text
         assert f'requests_rejected_total{{reason="overload"}} {len(refused)}.0' in metrics
-        time.sleep(1.2)
-        assert service.get("/readyz").status_code == 200
+        until(service.ready, "It calls itself overloaded for ever.")
         assert service.post("/v1/predictions", FLIGHT).status_code == 200
 
 
+@pytest.mark.slow
 def test_before_lesson_7_everyone_is_let_in(home: Path, tmp_path: Path) -> None:
     small = {"flights": [FLIGHT] * 20}
     with running(own_home(home, tmp_path), lesson=6, environment={"LABSERVER_CONCURRENCY": "1"}) as service:

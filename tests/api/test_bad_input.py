@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 import requests
-from running import FLIGHT, Running, own_home, running
+from awaiting import PATIENCE, until
+from services import FLIGHT, Running, own_home, running
+
+pytestmark = pytest.mark.slow
 
 JSON = {"Content-Type": "application/json"}
 ID = "0123456789abcdef" * 2
@@ -31,7 +34,7 @@ def changed(**fields: Any) -> bytes:
 
 def raw(service: Running, request: bytes, answer: bool = True) -> bytes:
     """Bytes over a socket of their own; the answer, or nothing if the client hangs up without waiting for it."""
-    with socket.create_connection(("127.0.0.1", int(service.url.rsplit(":", 1)[1])), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", int(service.url.rsplit(":", 1)[1])), timeout=PATIENCE) as connection:
         connection.sendall(request)
         received = b""
         while answer and (chunk := connection.recv(65536)):
@@ -113,7 +116,7 @@ OUTCOMES = {
 @pytest.mark.parametrize("case", list(PREDICTIONS))
 def test_bad_predictions_are_refused(service: Running, path: str, case: str) -> None:
     body, status, field = PREDICTIONS[case]
-    check(requests.post(service.url + path, data=body, headers=JSON, timeout=10), status, field)
+    check(requests.post(service.url + path, data=body, headers=JSON, timeout=PATIENCE), status, field)
 
 
 @pytest.mark.parametrize("case", list(OUTCOMES))
@@ -143,19 +146,21 @@ def test_an_answer_does_not_grow_with_a_name_that_was_sent(service: Running, fie
 def test_a_body_that_never_ends_is_cut_off_wherever_it_is_sent(service: Running, path: str) -> None:
     declared = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n"
     assert raw(service, declared % path.encode()).startswith(b"HTTP/1.1 413 ")
-    answer = requests.post(service.url + path, data=(b" " * 65536 for _ in range(32)), headers=JSON, timeout=10)
+    answer = requests.post(service.url + path, data=(b" " * 65536 for _ in range(32)), headers=JSON, timeout=PATIENCE)
     check(answer, 413, "body")
 
 
 @pytest.mark.parametrize("sent", ["text/json", "application/x-www-form-urlencoded", "application/json2", ""])
 def test_only_json_is_read(service: Running, sent: str) -> None:
-    answer = requests.post(service.url + "/v1/predictions", data=changed(), headers={"Content-Type": sent}, timeout=10)
+    answer = requests.post(
+        service.url + "/v1/predictions", data=changed(), headers={"Content-Type": sent}, timeout=PATIENCE
+    )
     check(answer, 415, "Content-Type")
 
 
 def test_a_charset_after_the_content_type_is_fine(service: Running) -> None:
     header = {"Content-Type": "Application/JSON; charset=utf-8"}
-    answer = requests.post(service.url + "/v1/predictions", data=changed(), headers=header, timeout=10)
+    answer = requests.post(service.url + "/v1/predictions", data=changed(), headers=header, timeout=PATIENCE)
     assert answer.status_code == 200
 
 
@@ -187,8 +192,8 @@ def test_a_body_that_does_not_come_is_not_waited_for(home: Path, tmp_path: Path)
             answer = raw(service, begun % path)
             assert answer.startswith(b"HTTP/1.1 408 ")
             assert b"connection: close" in answer
-            assert 0.4 < time.monotonic() - started < 5
-        assert '"fault"' not in service.log.read_text()
+            assert time.monotonic() - started > 0.4
+        assert '"fault"' not in service.logged()
 
 
 @pytest.mark.parametrize(
@@ -203,12 +208,8 @@ def test_a_client_that_hangs_up_is_no_fault_of_ours(home: Path, tmp_path: Path, 
     begun = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
     with running(own_home(home, tmp_path)) as service:
         raw(service, begun.encode(), answer=False)
-        for _ in range(100):
-            if f'"route":"{path}"' in service.log.read_text():
-                break
-            time.sleep(0.05)
-        text = service.log.read_text()
-        assert f'"route":"{path}"' in text
+        until(lambda: f'"route":"{path}"' in service.log.read_text(), "The request is not in the log.")
+        text = service.logged()
         assert '"fault"' not in text
         assert "Traceback" not in text
         assert service.post("/v1/predictions", FLIGHT).status_code == 200
@@ -242,18 +243,18 @@ def test_singles_batches_and_vectors_at_once_do_not_mix(service: Running) -> Non
 
     with ThreadPoolExecutor(6) as pool:
         for done in [pool.submit(work) for work in (batches, singles, vectors) * 2]:
-            done.result(timeout=60)
+            done.result(timeout=PATIENCE)
 
 
 def test_nothing_of_all_this_is_in_the_log(service: Running) -> None:
     """Sends a few of the worst itself, so that it means something when it runs alone."""
     for body, _, _ in PREDICTIONS.values():
-        requests.post(service.url + "/v1/predictions", data=body, headers=JSON, timeout=10)
+        requests.post(service.url + "/v1/predictions", data=body, headers=JSON, timeout=PATIENCE)
     for outcome, _ in OUTCOMES.values():
         service.post("/v1/outcomes", outcome)
     assert service.post("/v1/predictions", FLIGHT).status_code == 200
     assert service.process.poll() is None
-    text = service.log.read_text()
+    text = service.logged()
     assert text.count('"status":422') >= 20
     for word in ('"fault"', "Traceback", "Warning", SECRET, "DROP TABLE", "N14228", ID):
         assert word not in text

@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from running import FLIGHT, own_home, running
+import pytest
+from awaiting import PATIENCE
+from services import FLIGHT, own_home, running
+
+pytestmark = pytest.mark.slow
 
 TRAINING = ("duckdb", "onnx", "pandas", "pandera", "pyarrow", "scipy", "sklearn", "skl2onnx", "threadpoolctl")
 
@@ -16,11 +20,11 @@ TRAINING = ("duckdb", "onnx", "pandas", "pandera", "pyarrow", "scipy", "sklearn"
 def imported(folder: Path, lesson: int) -> set[str]:
     """Top-level names of every module that making the application imports."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "from labserver.api.server import create; create()"],
+        [sys.executable, "-X", "importtime", "-c", "from labserver.stages.server import create; create()"],
         env=os.environ | {"LABSERVER_HOME": str(folder), "LABSERVER_LESSON": str(lesson)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
     )
     return {name.split(".")[0] for name in re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE)}

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import requests
-from running import FLIGHT, Running, awaited, own_home, running
+import pytest
+from services import FLIGHT, Running, awaited, own_home, running
+
+pytestmark = pytest.mark.slow
 
 DESTS = ("ORD", "IAH", "SFO", "MIA", "ATL", "BOS", "ZZZ", "DEN")
 
@@ -35,9 +37,7 @@ async def pipelined(service: Running, bodies: list[dict[str, Any]]) -> list[tupl
 def test_each_of_many_at_once_gets_the_answer_it_would_get_alone(home: Path, tmp_path: Path) -> None:
     with running(own_home(home, tmp_path)) as service:
         bodies = [{**FLIGHT, "dest": dest} for dest in DESTS] * 6
-        alone = {
-            body["dest"]: requests.post(service.url + "/v1/predictions", json=body, timeout=10) for body in bodies[:8]
-        }
+        alone = {body["dest"]: service.post("/v1/predictions", body) for body in bodies[:8]}
         answers = awaited(pipelined(service, bodies))
     for body, (status, answer) in zip(bodies, answers, strict=True):
         expected = alone[body["dest"]]

@@ -1,17 +1,19 @@
-"""What is logged, and what is not."""
+"""The log: which events are in it, and that nothing else is."""
 
 from __future__ import annotations
 
 import json
 import re
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from running import FLIGHT, Running, own_home, running
+from awaiting import PATIENCE, until
+from services import FLIGHT, Running, own_home, running
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +24,11 @@ def service(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
 
 def logged(service: Running, request_id: str) -> list[dict[str, object]]:
     """Every line of a request. The line is written once the answer is out, so it may come after the answer."""
-    for _ in range(100):
-        lines = [json.loads(line) for line in service.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        if found := [line for line in lines if line.get("request_id") == request_id]:
-            return found
-        time.sleep(0.02)
-    return []
+
+    def found() -> list[dict[str, object]]:
+        return [line for line in map(json.loads, service.lines()) if line.get("request_id") == request_id]
+
+    return until(found, f"No line of {request_id}.")
 
 
 @pytest.mark.parametrize(
@@ -45,18 +46,18 @@ def test_a_request_is_one_line_with_the_route_and_not_the_path(
 ) -> None:
     sent = f"id-{method}-{route.replace('/', '.')}"
     body = FLIGHT if method == "POST" else None
-    answer = requests.request(method, service.url + path, json=body, headers={"X-Request-ID": sent}, timeout=10)
+    answer = requests.request(method, service.url + path, json=body, headers={"X-Request-ID": sent}, timeout=PATIENCE)
     assert answer.headers["x-request-id"] == sent
     [line] = logged(service, sent)
     assert (line["event"], line["method"], line["route"], line["status"]) == ("request", method, route, status)
     assert isinstance(line["ms"], float)
-    assert 0 < line["ms"] < 10_000
+    assert line["ms"] > 0
     assert set(line) == {"event", "level", "timestamp", "request_id", "method", "route", "status", "ms"}
 
 
 @pytest.mark.parametrize("sent", ["a b", "x" * 65, "x" * 300, '{"a":1}', "é", "../../x", "a\tb"])
 def test_a_request_id_that_is_not_one_is_replaced(service: Running, sent: str) -> None:
-    answer = requests.get(service.url + "/healthz", headers={"X-Request-ID": sent.encode("latin-1")}, timeout=10)
+    answer = requests.get(service.url + "/healthz", headers={"X-Request-ID": sent.encode("latin-1")}, timeout=PATIENCE)
     assert answer.status_code == 200
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
     [line] = logged(service, answer.headers["x-request-id"])
@@ -66,12 +67,12 @@ def test_a_request_id_that_is_not_one_is_replaced(service: Running, sent: str) -
 def test_the_longest_request_id_is_kept(service: Running) -> None:
     sent = "A.b_c-9" * 9 + "Z"
     assert len(sent) == 64
-    answer = requests.get(service.url + "/healthz", headers={"X-Request-ID": sent}, timeout=10)
+    answer = requests.get(service.url + "/healthz", headers={"X-Request-ID": sent}, timeout=PATIENCE)
     assert answer.headers["x-request-id"] == sent
 
 
 def test_the_log_names_no_client_and_no_plane(service: Running) -> None:
-    with socket.create_connection(("127.0.0.1", int(service.url.rsplit(":", 1)[1])), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", int(service.url.rsplit(":", 1)[1])), timeout=PATIENCE) as connection:
         port = connection.getsockname()[1]
         connection.sendall(
             b"GET /healthz?who=me HTTP/1.1\r\nHost: x\r\nUser-Agent: someone\r\nX-Request-ID: seen\r\n\r\n"
@@ -81,7 +82,7 @@ def test_the_log_names_no_client_and_no_plane(service: Running) -> None:
     refused = service.post("/v1/predictions", {**FLIGHT, "tailnum": "n14228"})
     assert logged(service, refused.headers["x-request-id"])
     assert logged(service, "seen")
-    text = service.log.read_text()
+    text = service.logged()
     for private in (f'"127.0.0.1:{port}', f":{port}", "who=me", "someone", "N14228", "n14228"):
         assert private not in text
 
@@ -89,12 +90,12 @@ def test_the_log_names_no_client_and_no_plane(service: Running) -> None:
 def test_a_key_is_never_logged(home: Path, tmp_path: Path) -> None:
     with running(own_home(home, tmp_path), environment={"LABSERVER_API_KEY": "s3cret-key"}) as service:
         for key in ("s3cret-key", "wr0ng-key", "s3cret-ke"):
-            answer = requests.get(service.url + "/v1/model", headers={"X-API-Key": key}, timeout=10)
+            answer = requests.get(service.url + "/v1/model", headers={"X-API-Key": key}, timeout=PATIENCE)
             assert answer.status_code == (200 if key == "s3cret-key" else 401)
             assert key not in answer.text
         for path in ("/openapi.json", "/docs", "/v1/features", "/nowhere"):
             assert service.get(path).status_code == 401
         assert [service.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
-        text = service.log.read_text()
+        text = service.logged()
     assert "s3cret" not in text
     assert "wr0ng" not in text

@@ -6,18 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import duckdb
 import pytest
-from chromium import chromium
+from clock import MoveClock, clock_mover
 from playwright.sync_api import Browser
-from running import Running, own_home, running
+from services import Running, own_home, running
 from visits import Begin, visiting
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Not for the session: Playwright keeps an event loop running in this thread, where later tests want their own."""
-    with chromium() as started:
-        yield started
+from labserver.features.catalogue import Catalogue
 
 
 @pytest.fixture
@@ -42,3 +38,9 @@ def visit(browser: Browser, serve: Callable[..., Running]) -> Iterator[Begin]:
 def service(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(own_home(home, tmp_path_factory.mktemp("home"))) as started:
         yield started
+
+
+@pytest.fixture
+def move_clock(warehouse: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> MoveClock:
+    """See :func:`clock_mover`."""
+    return clock_mover(warehouse, catalogue)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
+from awaiting import PATIENCE
 
 PASSED_ON = ("content-type", "content-security-policy", "cache-control", "etag")
 
@@ -26,7 +27,7 @@ def proxied(upstream: str, prefix: str) -> Iterator[str]:
                 name: value for name, value in self.headers.items() if name.lower() in {"content-type", "x-api-key"}
             }
             url = upstream + self.path.removeprefix(prefix.rstrip("/"))
-            answer = requests.request(self.command, url, data=body, headers=sent, timeout=20)
+            answer = requests.request(self.command, url, data=body, headers=sent, timeout=PATIENCE)
             self.send_response(answer.status_code)
             for name in PASSED_ON:
                 if name in answer.headers:

@@ -1,12 +1,11 @@
-"""What a browser is sent, and what keeps it from doing more than it should. Needs no browser."""
+"""The page's files and the headers that restrict the browser. Needs no browser."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-import requests
-from running import Running
+from services import Running
 
 
 def test_files_come_with_their_types_and_strict_headers(service: Running) -> None:
@@ -25,7 +24,7 @@ def test_files_come_with_their_types_and_strict_headers(service: Running) -> Non
         assert "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-cache"
-        again = requests.get(service.url + path, headers={"If-None-Match": answer.headers["etag"]}, timeout=20)
+        again = service.get(path, **{"If-None-Match": answer.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
     for path in (
         "/page/",

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from chromium import patient
 from playwright.sync_api import Browser, Page, Request
+from services import FLIGHT
+
+ASKED = {**FLIGHT, "dest": "IAH", "tailnum": "N57869", "scheduled_departure": "2013-09-01T02:00:00-04:00"}
+"""The form's first values on a new service: its departure is two hours after the clock."""
 
 LIVE = '#connection[data-state="live"]'
 
@@ -50,16 +55,26 @@ def visiting(browser: Browser) -> Iterator[Begin]:
     """Makes visits; each must end without an error on the console and without a request to another host."""
     visits: list[Visit] = []
 
-    def begin(url: str, width: int = 1280, height: int = 800, **options: str) -> Visit:
+    def begin(url: str, width: int = 1280, height: int = 800, tolerated: str = Visit.tolerated) -> Visit:
         # A stranger's zone and language: the page speaks of New York's time wherever it is read.
         context = browser.new_context(
             viewport={"width": width, "height": height}, timezone_id="Asia/Tokyo", locale="de-DE"
         )
-        context.set_default_timeout(15_000)
-        visits.append(Visit(context.new_page(), url, **options))
+        visits.append(Visit(patient(context).new_page(), url, tolerated))
         return visits[-1]
 
     yield begin
     for made in visits:
         made.page.context.close()
     assert [error for made in visits for error in made.errors] == []
+
+
+def predict(page: Page) -> None:
+    page.get_by_role("button", name="Predict").click()
+
+
+def rows(page: Page, table: str) -> list[list[str]]:
+    """The text of each cell of a table's body."""
+    script = "rows => rows.map(row => [...row.children].map(cell => cell.textContent))"
+    read: list[list[str]] = page.locator(f"#{table} tbody tr").evaluate_all(script)
+    return read

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from needed import needed
 
-from labserver.capacity.arc import BEGIN, END, NEW, Step, read, table, write
+from labserver.capacity.arc import NEWLY_NOTICED, TABLE_BEGIN, TABLE_END, MeasuredStage, read, table, write
 from labserver.capacity.bench import measured_alone
 from labserver.capacity.pictures import arc
 from labserver.errors import LabError
 from labserver.settings import Settings
 
-STEPS = [Step(0, 3.04, 939.6, 987, "one thing"), Step(9, 5394.2, 3.56, 96, "another")]
-TABLE = """| stage | requests/s | p99 ms | memory MiB | refuses or notices, unlike the one before |
+STEPS = [MeasuredStage(0, 3.04, 939.6, 987, "one thing"), MeasuredStage(9, 5394.2, 3.56, 96, "another")]
+TABLE = """| stage | requests/s | p99 ms | memory MiB | newly refuses or reports |
 |---|---|---|---|---|
 | 0 | 3.0 | 940 | 987 | one thing |
 | 9 | 5,394 | 3.6 | 96 | another |"""
@@ -26,9 +26,9 @@ def test_the_table() -> None:
 
 def test_only_the_marked_place_is_written(tmp_path: Path) -> None:
     readme, file = tmp_path / "README.md", tmp_path / "notebooks/arc.json"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    readme.write_text(f"before\n{TABLE_BEGIN}\nold\n{TABLE_END}\nafter\n")
     write(STEPS, file, readme)
-    assert readme.read_text() == f"before\n{BEGIN}\n{TABLE}\n{END}\nafter\n"
+    assert readme.read_text() == f"before\n{TABLE_BEGIN}\n{TABLE}\n{TABLE_END}\nafter\n"
     assert read(file) == STEPS
     assert [axes.get_ylabel() for axes in arc(STEPS).axes] == ["requests/s", "p99, ms", "memory, MiB"]
 
@@ -46,7 +46,7 @@ def test_what_is_published_is_one_measurement_of_all_stages() -> None:
     steps = read(root / "notebooks/arc.json")
     assert [step.stage for step in steps] == list(range(10))
     assert table(steps) in (root / "README.md").read_text()
-    assert tuple(step.notices for step in steps) == NEW
+    assert tuple(step.notices for step in steps) == NEWLY_NOTICED
 
 
 @pytest.mark.ci

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from awaiting import PATIENCE
 
 from labserver.capacity.load import Answers, open_loop
-from labserver.capacity.process import free_port
 from labserver.errors import LabError
+from labserver.running.process import free_port
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 4\r\n\r\nbusy"
@@ -21,9 +22,10 @@ BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 4
 @contextmanager
 def serving(answer: Callable[[int], bytes]) -> Iterator[str]:
     """A server in a thread that answers request ``n`` with ``answer(n)``; empty bytes close the connection."""
-    port, count = free_port(), 0
+    count = 0
     started, stopped = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
+    ports: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal count
@@ -38,16 +40,17 @@ def serving(answer: Callable[[int], bytes]) -> Iterator[str]:
         writer.close()
 
     async def run() -> None:
-        async with await asyncio.start_server(serve, "127.0.0.1", port):
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            ports.append(server.sockets[0].getsockname()[1])
             loops.append(asyncio.get_running_loop())
             started.set()
             await stopped.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    started.wait()
+    assert started.wait(PATIENCE)
     try:
-        yield f"http://127.0.0.1:{port}/v1/predictions"
+        yield f"http://127.0.0.1:{ports[0]}/v1/predictions"
     finally:
         loops[0].call_soon_threadsafe(stopped.set)
         thread.join()
@@ -84,7 +87,7 @@ def test_a_pause_counts_for_everyone_who_was_due_in_it() -> None:
 
 def test_refusals_and_broken_connections_are_told_apart() -> None:
     with serving(lambda number: b"" if number % 10 == 0 else BUSY if number % 2 else OK) as url:
-        answers = open_loop(url, "{}", rate=400, seconds=0.5, patience=3)
+        answers = open_loop(url, "{}", rate=400, seconds=0.5, patience=PATIENCE)
     assert answers.shed == 100
     assert answers.failed == 20
     assert len(answers.latencies) == 80
@@ -94,7 +97,7 @@ def test_refusals_and_broken_connections_are_told_apart() -> None:
 
 def test_silence_ends_with_the_patience() -> None:
     with serving(lambda number: OK if number <= 5 else b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n") as url:
-        answers = open_loop(url, "{}", rate=100, seconds=0.2, connections=2, patience=0.3)
+        answers = open_loop(url, "{}", rate=100, seconds=0.2, connections=2, patience=2)
     assert (len(answers.latencies), answers.unanswered) == (5, 15)
 
 

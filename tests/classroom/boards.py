@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
+from awaiting import PATIENCE
+from services import end
 
-from exercises.result import Finding, Result, State
+from exercises.checks.result import CheckFinding, Result, State
 
 
 @dataclass
@@ -29,21 +30,31 @@ class Board:
 
     def get(self, path: str, key: str | None = None, **headers: str) -> requests.Response:
         bearer = {"Authorization": f"Bearer {self.key if key is None else key}"}
-        return requests.get(self.url + path, headers=bearer | headers, timeout=20)
+        return requests.get(self.url + path, headers=bearer | headers, timeout=PATIENCE)
 
     def join(self, token: str, name: str | None = None, code: str | None = None) -> requests.Response:
         wish = {"code": code or self.code, "token": token, **({"name": name} if name else {})}
-        return requests.post(f"{self.url}/join", json=wish, timeout=20)
+        return requests.post(f"{self.url}/join", json=wish, timeout=PATIENCE)
 
-    def post(self, token: str, *posts: object) -> requests.Response:
+    def post(self, token: str, *posts: dict[str, Any]) -> requests.Response:
         bearer = {"Authorization": f"Bearer {token}"}
-        return requests.post(f"{self.url}/results", json={"posts": posts}, headers=bearer, timeout=20)
+        return requests.post(f"{self.url}/results", json={"posts": posts}, headers=bearer, timeout=PATIENCE)
 
 
 @contextmanager
 def board(file: Path, *arguments: str, port: int = 0) -> Iterator[Board]:
     """``lab classroom``; gone when the block ends, if it is not before."""
-    command = [sys.executable, "-m", "exercises.cli", "classroom", "--file", str(file), "--port", str(port), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "exercises.lab.cli",
+        "classroom",
+        "--file",
+        str(file),
+        "--port",
+        str(port),
+        *arguments,
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout
@@ -56,8 +67,7 @@ def board(file: Path, *arguments: str, port: int = 0) -> Iterator[Board]:
         [code] = re.findall(r"lab join (\S+)", printed)
         yield Board(url, code, key, process, printed)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        end(process)
         assert process.stdout
         process.stdout.close()
 
@@ -65,16 +75,10 @@ def board(file: Path, *arguments: str, port: int = 0) -> Iterator[Board]:
 def result(lesson: int, state: State, failing: str = "", mistake: str = "") -> Result:
     """A result that has everything in it that must stay here."""
     own = {"sent": "SECRET-SENT", "received": "line 3 of SECRET.py: SECRET-VALUE", "expected": "SECRET-EXPECTED"}
-    findings: Sequence[Finding] = ()
+    findings: Sequence[CheckFinding] = ()
     if state is not State.NOT_ATTEMPTED:
-        findings = [Finding("It runs.", True), Finding(failing, state is State.SOLVED, mistake=mistake, **own)]
+        findings = [
+            CheckFinding("It runs.", True),
+            CheckFinding(failing, state is State.SOLVED, mistake=mistake, **own),
+        ]
     return Result(lesson, state, tuple(findings), score="SECRET-SCORE")
-
-
-def until(true: object, seconds: float = 20) -> None:
-    """Wait until a condition, a callable, holds."""
-    ends = time.monotonic() + seconds
-    assert callable(true)
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.02)

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 import requests
+from awaiting import PATIENCE
 from boards import Board, board
 
 import exercises.classroom
-from exercises.classroom.keys import ALPHABET, LENGTH, TRIES, TRIES_EACH, WINDOW_SECONDS, Tries
-from exercises.classroom.messages import BODY
+from exercises.classroom.keys import ALPHABET, CODE_LENGTH, TRIES_EACH, TRIES_TOGETHER, WINDOW_SECONDS, Tries
+from exercises.classroom.messages import BODY_BYTES
 from exercises.classroom.store import connect
 
 
@@ -45,7 +46,7 @@ def test_nobody_reads_without_the_key(running_board: Board, learner: str) -> Non
             assert refused.status_code == 401
             assert set(refused.json()) == {"detail"}
         assert running_board.get(path).status_code == 200
-        assert requests.get(f"{running_board.url}{path}?key={running_board.key}", timeout=20).status_code == 401
+        assert requests.get(f"{running_board.url}{path}?key={running_board.key}", timeout=PATIENCE).status_code == 401
 
 
 def test_nobody_writes_without_the_code(running_board: Board, learner: str) -> None:
@@ -67,7 +68,7 @@ def test_wrong_codes_are_limited_and_who_is_in_stays_in(tmp_path: Path) -> None:
         own.join(known)
         wrong = [own.join(token(), code="AAAA-AAAA").status_code for _ in range(TRIES_EACH)]
         assert set(wrong) == {401}
-        locked = own.join(token())  # the right code: whoever tries must not learn that it is
+        locked = own.join(token())  # the right code: an attacker must not learn that it is
         assert locked.status_code == 429
         assert 0 < int(locked.headers["Retry-After"]) <= WINDOW_SECONDS + 1
         assert own.post(known, a_post()).status_code == 200
@@ -78,13 +79,13 @@ def test_all_addresses_together_are_limited_and_the_window_ends() -> None:
     now = 0.0
     tries = Tries(lambda: now)
     assert tries.wait("a") == 0
-    for number in range(TRIES):
+    for number in range(TRIES_TOGETHER):
         tries.failed(str(number))
     assert tries.wait("somebody new") > 0
     now = WINDOW_SECONDS + 1
     assert tries.wait("somebody new") == 0
     # The arithmetic of the module: less than one in a million for who tries all day.
-    assert TRIES * 86_400 / WINDOW_SECONDS / len(ALPHABET) ** LENGTH < 1e-6
+    assert TRIES_TOGETHER * 86_400 / WINDOW_SECONDS / len(ALPHABET) ** CODE_LENGTH < 1e-6
 
 
 def test_a_post_that_comes_again_is_counted_once(running_board: Board, learner: str) -> None:
@@ -140,17 +141,17 @@ def test_a_pseudonym_belongs_to_one_and_may_be_changed(running_board: Board) -> 
 
 def test_bodies_are_bounded_however_they_come(running_board: Board, learner: str) -> None:
     url, bearer = f"{running_board.url}/results", {"Authorization": f"Bearer {learner}"}
-    large = b"x" * (BODY + 1)
-    assert requests.post(url, data=large, headers=bearer, timeout=20).status_code == 413
-    assert requests.post(url, data=iter([large]), headers=bearer, timeout=20).status_code == 413
-    assert requests.post(url, data=b"[" * 60_000, headers=bearer, timeout=20).status_code == 422
+    large = b"x" * (BODY_BYTES + 1)
+    assert requests.post(url, data=large, headers=bearer, timeout=PATIENCE).status_code == 413
+    assert requests.post(url, data=iter([large]), headers=bearer, timeout=PATIENCE).status_code == 413
+    assert requests.post(url, data=b"[" * 60_000, headers=bearer, timeout=PATIENCE).status_code == 422
     assert running_board.post(learner, *[a_post() for _ in range(51)]).status_code == 422
     assert running_board.post(learner).status_code == 422
 
 
 def test_every_answer_carries_the_policy_and_no_secret_reaches_the_files(running_board: Board) -> None:
     for path in ("/", "/page/board.js", "/page/board.css", "/board", "/nothing", "/results"):
-        answer = requests.get(running_board.url + path, timeout=20)
+        answer = requests.get(running_board.url + path, timeout=PATIENCE)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
         assert running_board.code not in answer.text
@@ -174,8 +175,8 @@ def test_csv_holds_no_formula_and_is_the_same_offline(tmp_path: Path) -> None:
             own.post(known, a_post(failing=failing))
         live = own.get("/results.csv").text
         assert [entry.stat().st_mode & 0o077 for entry in tmp_path.glob("class.db*")] == [0] * 3
-    command = [sys.executable, "-m", "exercises.cli", "classroom", "--file", file, "--csv", out]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    command = [sys.executable, "-m", "exercises.lab.cli", "classroom", "--file", str(file), "--csv", str(out)]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
     assert out.read_bytes().decode() == live
     rows = list(csv.DictReader(io.StringIO(live)))
     assert [row["first_failing_check"] for row in rows] == [
@@ -202,8 +203,8 @@ def test_the_file_is_durable_and_for_its_owner(tmp_path: Path) -> None:
 
 def test_a_taken_port_and_a_file_of_something_else_are_sentences(tmp_path: Path) -> None:
     def said(*arguments: object) -> str:
-        command = [sys.executable, "-m", "exercises.cli", "classroom", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False)
+        command = [sys.executable, "-m", "exercises.lab.cli", "classroom", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, check=False)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)
         return done.stderr
 
@@ -225,6 +226,8 @@ def test_it_stands_alone() -> None:
         imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
         imported += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
         assert not [name for name in imported if name.split(".")[0] == "labserver"], file
-    command = "import sys, exercises.classroom.serving; print([m for m in sys.modules if m.startswith('labserver')])"
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, timeout=60)
+    command = (
+        "import sys, exercises.classroom.board_server; print([m for m in sys.modules if m.startswith('labserver')])"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert done.stdout.strip() == "[]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,12 +13,6 @@ from table import Note, lines
 def note(record_property: Callable[[str, object], None]) -> Note:
     """Adds a row to the table."""
     return lambda *row: record_property("fault", row)
-
-
-@pytest.fixture(scope="session")
-def full() -> bool:
-    """Whether to try in full numbers."""
-    return os.environ.get("FAULTS") == "full"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import own_home, refusal
+from services import own_home, refusal
 from table import Note
 
 from labserver.errors import Damaged
-from labserver.model.bundle import FILES, MANIFEST, hash_manifest, load_bundle, sha256, to_json
+from labserver.model.bundle import BUNDLE_FILES, MANIFEST, hash_manifest, load_bundle, sha256, to_json
 
 Spoil = Callable[[Path], None]
 
@@ -50,7 +50,7 @@ def test_a_spoilt_file_is_named_and_nothing_starts(
     home: Path, tmp_path: Path, full: bool, note: Note, spoil: Spoil
 ) -> None:
     """In small numbers, one file in a process of its own and the others in this one, by the same function."""
-    files, served, named = (*FILES, MANIFEST), 0, 0
+    files, served, named = (*BUNDLE_FILES, MANIFEST), 0, 0
     bundle = copied(home, tmp_path)
     for number, name in enumerate(files):
         whole = (bundle / name).read_bytes()
@@ -99,7 +99,7 @@ class Malicious:
 
 
 def agree(bundle: Path, name: str) -> None:
-    """Make the manifest agree with a changed file, as whoever can change one can change the other."""
+    """Make the manifest agree with a changed file: anyone who can change one can change the other."""
     manifest = json.loads((bundle / MANIFEST).read_bytes())
     manifest["files"][name] = {"sha256": sha256(bundle / name), "bytes": (bundle / name).stat().st_size}
     manifest["bundle_hash"] = hash_manifest(manifest)
@@ -113,10 +113,10 @@ def test_a_pickle_in_the_bundle_is_never_loaded(home: Path, tmp_path: Path, note
     assert mark.exists()  # it works
     mark.rmdir()
     started, printed = 0, []
-    for number, name in enumerate(("model.pkl", *FILES)):
+    for number, name in enumerate(("model.pkl", *BUNDLE_FILES)):
         bundle = copied(home, tmp_path / str(number))
         (bundle / name).write_bytes(poison)
-        if name in FILES:
+        if name in BUNDLE_FILES:
             agree(bundle, name)
         code, said = refusal(tmp_path / str(number))
         started += code == 0

@@ -17,16 +17,17 @@ import psutil
 import pytest
 import requests
 from asking import asking, by_status, metrics, ready, shown, wait_for
-from running import Running, own_home, running
+from awaiting import PATIENCE
+from services import Running, own_home, running
 from table import Note
 
-from labserver.capacity.process import Server, stage
+from labserver.running.process import Server, starting_stage
 from labserver.settings import Settings
 
 
 @contextmanager
 def several(home: Path, folder: Path, workers: int, **environment: str) -> Iterator[Server]:
-    with stage(Settings(home=own_home(home, folder)), 9, workers=workers, environment=environment) as server:
+    with starting_stage(Settings(home=own_home(home, folder)), 9, workers=workers, environment=environment) as server:
         server.await_ready()
         yield server
 
@@ -45,13 +46,17 @@ def is_worker(process: psutil.Process) -> bool:
 def test_a_killed_worker_costs_what_it_was_answering_and_comes_back(
     home: Path, tmp_path: Path, full: bool, note: Note
 ) -> None:
-    kills, clients = (8 if full else 2), 6
+    kills, clients, enough = (8 if full else 2), 6, (300 if full else 60)
     back: list[float] = []
     with several(home, tmp_path, 2) as server:
         wait_for(lambda: len(workers_of(server)) == 2)
         with asking(server.url, clients) as asked:
             for _ in range(kills):
-                time.sleep(0.5)
+
+                def answered(more: int = asked.counts[200] + enough) -> bool:
+                    return asked.counts[200] > more
+
+                wait_for(answered)
                 victim = workers_of(server)[0]
                 os.kill(victim.pid, signal.SIGKILL)
 
@@ -61,9 +66,8 @@ def test_a_killed_worker_costs_what_it_was_answering_and_comes_back(
 
                 back.append(wait_for(replaced))
                 assert ready(server.url)
-                time.sleep(1.5 if full else 0.5)
-        counted = by_status(server.url, "/v1/predictions")
         wait_for(lambda: metrics(server.url)["http_requests_in_flight"] == 1)
+        counted = by_status(server.url, "/v1/predictions")
     lost = asked.total - asked.counts[200]
     note(
         f"kill -9 of one of 2 workers, {clients} clients asking",
@@ -73,7 +77,6 @@ def test_a_killed_worker_costs_what_it_was_answering_and_comes_back(
         f"{counted[200]:,} answers",
     )
     assert lost <= kills * clients  # each client had at most one under way
-    assert asked.counts[200] > 100
     # A worker that dies between an answer and its count forgets one; the others' counts and its own earlier ones stay.
     assert counted[200] >= asked.counts[200] - kills * clients
 
@@ -85,9 +88,9 @@ def test_a_stop_under_load_loses_nothing_that_a_balancer_sends(
     """A balancer looks at /readyz every 300 ms; its clients open a connection a request."""
     stops, total, failed = (5 if full else 1), 0, Counter[int | str]()
     for number in range(stops):
-        drain = {"LABSERVER_DRAIN_SECONDS": "1"}
+        drain = {"LABSERVER_DRAIN_SECONDS": "3"}
         with several(home, tmp_path / str(number), workers, **drain) as server, asking(server.url, 8, pause=0) as asked:
-            time.sleep(0.7)
+            wait_for(lambda: asked.total > 50)
             server.process.terminate()
             time.sleep(0.3)  # a balancer does not ask at the moment of the signal
             while ready(server.url):
@@ -101,7 +104,6 @@ def test_a_stop_under_load_loses_nothing_that_a_balancer_sends(
         failed.total(),
         f"{total:,} requests, not answered with 200: {shown(failed)}",
     )
-    assert total > 50 * stops
     assert failed.total() == 0
 
 
@@ -129,16 +131,16 @@ def test_no_acknowledged_outcome_is_lost(home: Path, tmp_path: Path, full: bool,
 
 
 def tell(service: Running, predictions: list[str], kill_after: int | None) -> set[str]:
-    """Tell outcomes from eight clients; those that were acknowledged. After so many the service is killed."""
+    """Send outcomes from eight clients; returns the acknowledged ones. After a number of them the service is killed."""
     told: set[str] = set()
     shares = [predictions[number::8] for number in range(8)]
 
     def client(share: list[str]) -> None:
         with requests.Session() as session:
             for prediction in share:
-                body = {"id": prediction, "arrival_delay_minutes": 7.0}
+                body: dict[str, str | float] = {"id": prediction, "arrival_delay_minutes": 7.0}
                 try:
-                    if session.post(f"{service.url}/v1/outcomes", json=body, timeout=10).status_code == 202:
+                    if session.post(f"{service.url}/v1/outcomes", json=body, timeout=PATIENCE).status_code == 202:
                         told.add(prediction)
                 except requests.RequestException:
                     return  # it is dead
@@ -146,7 +148,7 @@ def tell(service: Running, predictions: list[str], kill_after: int | None) -> se
     with ThreadPoolExecutor(8) as pool:
         clients = [pool.submit(client, share) for share in shares]
         if kill_after is not None:
-            wait_for(lambda: len(told) >= kill_after, 60)
+            wait_for(lambda: len(told) >= kill_after)
             service.process.kill()
         for done in clients:
             done.result()

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import requests
 from asking import by_status, metrics, ready, wait_for
+from awaiting import PATIENCE
 from needed import needed
-from running import FLIGHT, Running, own_home, running
+from services import FLIGHT, Running, own_home, running
 from table import Note
 
 from labserver.capacity.load import Answers, closed_loop, open_loop
-from labserver.capacity.process import leashed
+from labserver.running.process import dying_with_parent
 
 PATH = "/v1/predictions"
 BODY = json.dumps(FLIGHT)
@@ -24,7 +25,7 @@ def calm_again(service: Running) -> None:
     """Nothing is left inside, and a balancer may come back."""
     wait_for(lambda: metrics(service.url)["http_requests_in_flight"] == 1)  # the one that asks
     wait_for(lambda: ready(service.url))
-    assert requests.post(service.url + PATH, json=FLIGHT, timeout=20).status_code == 200
+    assert requests.post(service.url + PATH, json=FLIGHT, timeout=PATIENCE).status_code == 200
 
 
 def waits(asked: Answers) -> str:
@@ -34,22 +35,22 @@ def waits(asked: Answers) -> str:
 def test_stage_9_answers_some_at_once_and_refuses_the_rest_at_once(
     home: Path, tmp_path: Path, full: bool, note: Note
 ) -> None:
-    """A closed loop of five times as many connections as may be inside: whoever is refused asks again at once."""
+    """A closed loop of five times the concurrency limit: a client that is rejected sends the next request at once."""
     needed("wrk", "wrk")
     seconds, limit = (8 if full else 2), 64
     with running(own_home(home, tmp_path)) as service:
         url, script = service.url + PATH, tmp_path / "ask.lua"
         peak = closed_loop(url, BODY, script, (), 16, seconds)
-        before = by_status(service.url, PATH)
-        flood = subprocess.Popen(
-            leashed(["wrk", "-t1", f"-c{5 * limit}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), url]),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        asked = open_loop(url, BODY, rate=50, seconds=seconds * 0.8)
-        printed = flood.communicate(timeout=60)[0]
-        counts = by_status(service.url, PATH) - before
-        calm_again(service)
+        wrk = ["wrk", "-t1", f"-c{5 * limit}", f"-d{seconds}s", "--timeout", "60s", "-s", str(script), url]
+        for _ in range(10):  # on a busy machine wrk can be too slow to have that many requests inside at once
+            before = by_status(service.url, PATH)
+            flood = subprocess.Popen(dying_with_parent(wrk), stdout=subprocess.PIPE, text=True)
+            asked = open_loop(url, BODY, rate=50, seconds=seconds * 0.8, patience=PATIENCE)
+            printed = flood.communicate(timeout=PATIENCE)[0]
+            counts = by_status(service.url, PATH) - before
+            calm_again(service)
+            if counts[503]:
+                break
     goodput = (counts[200] - len(asked.latencies)) / seconds
     hung = int("timeout" in printed) + asked.unanswered + asked.failed
     others = sum(number for status, number in counts.items() if status not in (200, 503))
@@ -72,7 +73,7 @@ def test_stage_7_answers_as_many_as_ever(home: Path, tmp_path: Path, full: bool,
     with running(own_home(home, tmp_path), lesson=7, environment={"LABSERVER_CONCURRENCY": "4"}) as service:
         url = service.url + PATH
         peak = busiest(url, 4, seconds)
-        asked = open_loop(url, BODY, rate=5 * peak, seconds=seconds, connections=64)
+        asked = open_loop(url, BODY, rate=5 * peak, seconds=seconds, connections=64, patience=PATIENCE)
         calm_again(service)
     goodput = len(asked.latencies) / seconds
     note(
@@ -87,13 +88,13 @@ def test_stage_7_answers_as_many_as_ever(home: Path, tmp_path: Path, full: bool,
 
 
 def busiest(url: str, clients: int, seconds: float) -> float:
-    """Requests/s of so many clients that each wait for their answer."""
+    """Requests/s of N clients that each wait for their answer."""
     over, answered = threading.Event(), [0] * clients
 
     def keep_asking(number: int) -> None:
         with requests.Session() as session:
             while not over.wait(0):
-                assert session.post(url, json=FLIGHT, timeout=20).status_code == 200
+                assert session.post(url, json=FLIGHT, timeout=PATIENCE).status_code == 200
                 answered[number] += 1
 
     threads = [threading.Thread(target=keep_asking, args=(number,)) for number in range(clients)]
@@ -102,7 +103,7 @@ def busiest(url: str, clients: int, seconds: float) -> float:
     over.wait(seconds)
     over.set()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=PATIENCE)
     return sum(answered) / seconds
 
 

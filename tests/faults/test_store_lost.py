@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,12 +15,13 @@ import duckdb
 import pytest
 import requests
 from asking import Asked, asking, ready, shown, wait_for
-from running import FLIGHT, Running, own_home, refusal, running
+from awaiting import PATIENCE
+from services import FLIGHT, Running, own_home, refusal, running
 from table import Note
 
 from labserver.features.catalogue import Catalogue
-from labserver.features.materialise import set_clock
 from labserver.features.store import connect, copy_snapshot
+from labserver.pipeline.materialise import set_clock
 
 # Many planes: pages that SQLite remembers would answer for one plane for ever.
 FLIGHTS = {"flights": [{**FLIGHT, "tailnum": f"N{number}UA"} for number in range(100, 900, 40)]}
@@ -41,17 +42,34 @@ def store(service: Running) -> Iterator[Path]:
     wait_for(lambda: ready(service.url))
 
 
+@dataclass
+class Both:
+    """The answers over two routes, up to now."""
+
+    single: Asked
+    batches: Asked
+
+    @property
+    def counts(self) -> Counter[int | str]:
+        return self.single.counts + self.batches.counts
+
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
+    @property
+    def slowest(self) -> float:
+        return max(self.single.slowest, self.batches.slowest)
+
+
 @contextmanager
-def both_roads(service: Running) -> Iterator[Asked]:
+def both_roads(service: Running) -> Iterator[Both]:
     """Single predictions, which run on the event loop, and batches, which run in threads."""
     with (
         asking(service.url, 2) as single,
         asking(service.url, 2, path="/v1/predictions/batch", body=FLIGHTS) as batches,
     ):
-        both = Asked()
-        yield both
-    both.counts = single.counts + batches.counts
-    both.slowest = max(single.slowest, batches.slowest)
+        yield Both(single, batches)
 
 
 def locked_by_a_writer(path: Path, hold: Callable[[], None]) -> None:
@@ -114,25 +132,29 @@ FAULTS: dict[Fault, str | None] = {
     written_over_with_garbage: "is damaged",
     without_a_table: "no such table",
 }
-"""What /readyz says in the meantime."""
+"""The answer of /readyz in the meantime."""
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_the_store_is_lost_and_comes_back(service: Running, store: Path, full: bool, note: Note, fault: Fault) -> None:
     """200 or 503 and nothing else, /readyz says what is wrong, and the service goes on without a restart."""
     reasons: list[str | None] = []
+    said, enough = FAULTS[fault], 300 if full else 50
 
     def hold() -> None:
-        until = time.perf_counter() + (3 if full else 1.2)
-        while time.perf_counter() < until:
-            time.sleep(0.2)
-            reasons.append(requests.get(service.url + "/readyz", timeout=5).json()["reason"])
+        before = asked.counts
+        wait_for(lambda: noticed(before))
+
+    def noticed(before: Counter[int | str]) -> bool:
+        """True if /readyz says what is wrong, and enough requests were sent meanwhile."""
+        reasons.append(service.get("/readyz").json()["reason"])
+        answered = asked.counts - before
+        return answered.total() > enough and (said is NOTHING or (said in str(reasons[-1]) and answered[503] > 0))
 
     with both_roads(service) as asked:
         fault(store, hold)
         back = wait_for(lambda: ready(service.url))
     others = asked.total - asked.counts[200] - asked.counts[503]
-    said = FAULTS[fault]
     note(
         f"online store {fault.__name__.replace('_', ' ')}",
         asked.total,
@@ -147,8 +169,8 @@ def test_the_store_is_lost_and_comes_back(service: Running, store: Path, full: b
     else:
         assert said in str(reasons[-1])
         assert asked.counts[503] > 0
-        assert '"event":"not_ready"' in service.log.read_text()
-    assert requests.post(service.url + "/v1/predictions", json=FLIGHT, timeout=20).status_code == 200
+        wait_for(lambda: '"event":"not_ready"' in service.log.read_text())
+    assert requests.post(service.url + "/v1/predictions", json=FLIGHT, timeout=PATIENCE).status_code == 200
 
 
 def test_the_clock_moves_to_and_fro(
@@ -158,16 +180,23 @@ def test_the_clock_moves_to_and_fro(
     first = datetime.fromisoformat("2013-09-01T00:00:00-04:00")
     moments = [first + timedelta(days=days) for days in (0, 40, 10, 70, 5)] * (3 if full else 1)
     later = {**FLIGHT, "scheduled_departure": "2013-12-20T17:30:00-05:00"}
-    seen: Counter[str] = Counter()
+    seen: Counter[datetime] = Counter()
+
+    def look() -> datetime:
+        clock = datetime.fromisoformat(service.post("/v1/features/vector", later).json()["clock"])
+        seen[clock] += 1
+        return clock
+
     with closing(connect(store, catalogue)) as writer, asking(service.url, 2, body=later) as asked:
         for moment in moments:
-            done = time.perf_counter() + 0.3
             set_clock(warehouse, writer, catalogue, moment)
-            while time.perf_counter() < done:
-                shown_clock = requests.post(f"{service.url}/v1/features/vector", json=later, timeout=20).json()
-                seen[shown_clock["clock"]] += 1
+
+            def arrived(moment: datetime = moment) -> bool:
+                return look() == moment
+
+            wait_for(arrived)
     others = asked.total - asked.counts[200]
-    odd = sum(seen[clock] for clock in seen if datetime.fromisoformat(clock) not in moments)
+    odd = sum(seen[clock] for clock in seen if clock not in moments)
     note("clock moved to and fro", len(moments), others + odd, f"{shown(asked.counts)}; {len(seen)} moments seen")
     assert (others, odd) == (0, 0), (asked.counts, seen)
     assert len(seen) == len(set(moments))

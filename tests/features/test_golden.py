@@ -144,7 +144,7 @@ GOLDEN: dict[tuple[int, int, str, int, str], tuple[float, ...]] = {
         -24,
         56.4,
     ),
-    # a plane that is in no register, a question at 11:29
+    # a plane that is in no reference table, a prediction time of 11:29
     (10, 17, "MQ", 3340, "LGA"): (
         13.483333333333333,
         4,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from labserver.errors import LabError, Refused
-from labserver.features.catalogue import Catalogue
+from labserver.features.catalogue import Catalogue, Feature, Group, Range, Trained
 from labserver.features.definitions import CATALOGUE
 from labserver.features.ranges import CatalogueRanges, TypicalValues, adjustments
 
@@ -78,7 +81,7 @@ def test_preparing_twice_is_preparing_once(catalogue: Catalogue, matrix: NDArray
 
 
 @pytest.mark.parametrize("feature", CATALOGUE.features, ids=lambda feature: feature.name)
-def test_an_impossible_value_becomes_the_training_median(catalogue: Catalogue, feature) -> None:  # type: ignore[no-untyped-def]
+def test_an_impossible_value_becomes_the_training_median(catalogue: Catalogue, feature: Feature) -> None:
     position = catalogue.names.index(feature.name)
     typical = catalogue[feature.name].trained
     assert typical is not None
@@ -135,6 +138,7 @@ def test_an_impossible_override_is_refused_with_the_field_and_what_is_allowed(
     with pytest.raises(Refused) as caught:
         CatalogueRanges(catalogue).check_override("wind_speed", value)
     assert caught.value.field == "overrides.wind_speed"
+    assert caught.value.detail == f"{value:g} mph cannot be"
     assert caught.value.allowed == "0 to 150 mph"
 
 
@@ -160,7 +164,7 @@ def test_after_ranges_and_completion_every_value_is_finite(catalogue: Catalogue,
     ],
     ids=["float64", "a column too few", "no rows", "three axes"],
 )
-def test_completion_refuses_a_matrix_of_another_dtype_or_shape(catalogue: Catalogue, matrix) -> None:  # type: ignore[no-untyped-def]
+def test_completion_refuses_a_matrix_of_another_dtype_or_shape(catalogue: Catalogue, matrix: NDArray[Any]) -> None:
     with pytest.raises(LabError, match=rf"must be float32 of shape \(rows, {WIDTH}\); this one is {matrix.dtype}"):
         TypicalValues(catalogue).apply(matrix)
 
@@ -170,6 +174,66 @@ def test_completion_alone_names_the_feature_that_is_infinite(catalogue: Catalogu
         TypicalValues(catalogue).apply(column(catalogue, "pressure", float("inf")))
 
 
-def test_completion_without_training_says_what_to_run() -> None:
-    with pytest.raises(LabError, match="Run `labserver build`"):
+def test_completion_alone_names_every_feature_that_is_infinite(catalogue: Catalogue) -> None:
+    row = column(catalogue, "pressure", float("inf"))
+    row[0, catalogue.names.index("wind_speed")] = float("-inf")
+    with pytest.raises(LabError, match=r"^Not finite: wind_speed, pressure\.$"):
+        TypicalValues(catalogue).apply(row)
+
+
+def test_completion_without_training_names_the_features_and_says_what_to_run() -> None:
+    with pytest.raises(LabError, match=rf"saw of {', '.join(CATALOGUE.names[2:])}\. Run `labserver build`"):
         TypicalValues(CATALOGUE)
+
+
+WIND = Feature(
+    name="wind",
+    unit="mph",
+    meaning="Speed of the wind",
+    owner="weather",
+    possible=Range(0, 150),
+    trained=Trained(Range(1, 50), 10),
+)
+
+
+def alone(feature: Feature) -> Catalogue:
+    group = Group(
+        name="weather", kind="weather", entity=("origin",), source="weather", sql="SELECT 1", features=(feature,)
+    )
+    return Catalogue((group,))
+
+
+def after_ranges(feature: Feature, *values: float) -> list[float]:
+    matrix = np.array(values, np.float32)[:, np.newaxis]
+    CatalogueRanges(alone(feature)).apply(matrix)
+    return [float(value) for value in matrix[:, 0]]
+
+
+GAP = pytest.approx(float("nan"), nan_ok=True)
+
+
+def test_each_policy_of_a_feature_by_hand() -> None:
+    """Wind is possible from 0 to 150 and was seen from 1 to 50."""
+    values = (-1, 0, 1, 20, 50, 120, 150, 160)
+    clip, keep = replace(WIND, impossible="clip"), replace(WIND, unseen="keep")
+    assert after_ranges(WIND, *values) == [GAP, 1, 1, 20, 50, 50, 50, GAP]
+    assert after_ranges(clip, *values) == [1, 1, 1, 20, 50, 50, 50, 50]
+    assert after_ranges(keep, *values) == [GAP, 0, 1, 20, 50, 120, 150, GAP]
+
+
+def test_without_training_only_what_is_possible_counts() -> None:
+    assert after_ranges(replace(WIND, trained=None), -1, 0, 20, 150, 160) == [GAP, 0, 20, 150, GAP]
+
+
+def test_the_ends_of_a_range_are_possible_although_float32_has_neighbours_of_them_only() -> None:
+    """float32 rounds 0.7 down and 1.1 up, so both would lie outside a range that is compared in float64."""
+    low, high = float(np.float32(0.7)), float(np.float32(1.1))
+    assert low < 0.7 < 1.1 < high
+    assert after_ranges(replace(WIND, possible=Range(0.7, 1.1), trained=None), low, high, 2) == [low, high, GAP]
+
+
+@pytest.mark.parametrize(("policy", "used", "action"), [("impute", 10, "imputed"), ("clip", 50, "clipped")])
+def test_an_impossible_value_is_reported_as_what_its_policy_made_of_it(policy: str, used: float, action: str) -> None:
+    changed = alone(replace(WIND, impossible=policy))  # type: ignore[arg-type]
+    [change] = adjustments(changed, np.array([160], np.float32), np.array([used], np.float32))
+    assert (change.feature, change.action, change.received, change.used) == ("wind", action, 160, used)

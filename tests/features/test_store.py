@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -14,13 +16,16 @@ from hypothesis import strategies as st
 
 from labserver.errors import Damaged, StoreUnavailable
 from labserver.features.catalogue import Catalogue, Feature, Group, Range
-from labserver.features.flight import Flight, from_microseconds, microseconds
-from labserver.features.publish import Row, advance, refill
+from labserver.features.flight import Flight
 from labserver.features.store import OnlineStore, copy_snapshot, create, read_clock
 from labserver.model.bundle import Bundle
+from labserver.moments import from_microseconds, microseconds
+from labserver.pipeline.publish import Row, advance, refill
 
-LEVEL = Feature("level", "m", "Height of the water", "tests", Range(0, 10))
-GROUP = Group("airport_level", "live", ("origin",), "flights", None, "SELECT 1", (LEVEL,))
+LEVEL = Feature(name="level", unit="m", meaning="Height of the water", owner="tests", possible=Range(0, 10))
+GROUP = Group(
+    name="airport_level", kind="live", entity=("origin",), source="flights", sql="SELECT 1", features=(LEVEL,)
+)
 TINY = Catalogue((GROUP,))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,7 +59,9 @@ def test_publishing_the_same_batches_twice_changes_nothing(made: list[list[Row]]
 
 
 @given(st.dictionaries(st.tuples(origins, known), st.floats(0, 10)), st.randoms(use_true_random=False))
-def test_the_latest_value_of_each_entity_stays_whatever_the_order_of_the_batches(values, shuffler) -> None:  # type: ignore[no-untyped-def]
+def test_the_latest_value_of_each_entity_stays_whatever_the_order_of_the_batches(
+    values: dict[tuple[str, int], float], shuffler: Random
+) -> None:
     arriving = [(origin, at, value) for (origin, at), value in values.items()]
     shuffler.shuffle(arriving)
     with closing(empty()) as store:
@@ -174,10 +181,22 @@ def test_a_truncated_store_says_what_to_run(path: Path, catalogue: Catalogue, sh
         OnlineStore(path, catalogue)
 
 
-def test_a_store_of_another_catalogue_is_refused_with_both_versions(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_a_store_that_lacks_a_group_of_the_catalogue_is_refused_and_the_group_named(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
     create(tmp_path / "online.db", TINY).close()
-    with pytest.raises(Damaged, match=f"of catalogue {TINY.version}, not {catalogue.version}.*--fresh-store"):
+    with pytest.raises(Damaged, match=r"no values of route, plane, .*--fresh-store.*labserver build --keep-model"):
         OnlineStore(tmp_path / "online.db", catalogue)
+
+
+def test_a_store_of_another_definition_of_one_group_is_refused_and_one_with_more_groups_is_not(
+    path: Path, catalogue: Catalogue
+) -> None:
+    *others, last = catalogue.groups
+    OnlineStore(path, Catalogue(tuple(others))).close()
+    other = Catalogue((*others, replace(last, sql=last.sql + " -- another")))
+    with pytest.raises(Damaged, match=r"no values of plane_now as the catalogue defines it"):
+        OnlineStore(path, other)
 
 
 def test_a_store_that_loses_its_tables_while_open_is_unavailable_not_a_crash(path: Path, catalogue: Catalogue) -> None:

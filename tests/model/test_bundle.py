@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
-from labserver.build import build
 from labserver.errors import Damaged
 from labserver.features.definitions import CATALOGUE
-from labserver.model.bundle import FILES, MANIFEST, Bundle, hash_manifest, load_bundle, write_bundle
+from labserver.model.bundle import BUNDLE_FILES, MANIFEST, Bundle, hash_manifest, load_bundle, to_json, write_bundle
+from labserver.pipeline.build import build
 from labserver.settings import Settings
 
-ALL = (*FILES, MANIFEST)
+ALL = (*BUNDLE_FILES, MANIFEST)
 
 
 @pytest.fixture
@@ -27,11 +29,12 @@ def damaged(folder: Path, name: str, what: str) -> str:
     with pytest.raises(Damaged) as caught:
         load_bundle(folder)
     message = str(caught.value)
-    assert f"is not whole: {name} {what}" in message
+    assert message.startswith(f"The bundle at {folder.resolve()} is not whole: {name} {what}")
     assert message.endswith("Run `labserver build`.")
     return message
 
 
+@pytest.mark.slow
 def test_two_builds_of_the_same_inputs_give_the_same_bundle(bundle: Bundle, tmp_path: Path) -> None:
     built = build(Settings(home=tmp_path), CATALOGUE, lambda line: None)
     again = load_bundle(tmp_path / "bundle")
@@ -44,8 +47,19 @@ def test_two_builds_of_the_same_inputs_give_the_same_bundle(bundle: Bundle, tmp_
 def test_a_whole_bundle_is_loaded_through_its_link(settings: Settings, bundle: Bundle) -> None:
     assert settings.bundle.is_symlink()
     assert bundle.path == settings.bundle.resolve()
-    assert set(bundle.manifest["files"]) == set(FILES)
+    assert set(bundle.manifest["files"]) == set(BUNDLE_FILES)
     assert bundle.snapshot.is_file()
+
+
+def test_a_loaded_bundle_holds_what_its_files_say(bundle: Bundle) -> None:
+    def read(name: str) -> object:
+        return json.loads((bundle.path / name).read_bytes())
+
+    assert bundle.model == (bundle.path / "model.onnx").read_bytes()
+    assert bundle.manifest == read("manifest.json")
+    assert bundle.catalogue == read("catalogue.json")
+    assert bundle.reference == read("reference.json")
+    assert bundle.vocabulary == read("vocabulary.json")
 
 
 @pytest.mark.parametrize("place", [0.3, 0.5, 0.9])
@@ -102,12 +116,12 @@ def test_a_file_that_the_manifest_forgets_is_damage_even_with_a_right_hash(folde
 
 
 def test_a_bundle_of_another_format_says_which_one_this_code_reads(folder: Path) -> None:
-    manifest = json.loads((folder / MANIFEST).read_bytes()) | {"format": 2}
+    manifest = json.loads((folder / MANIFEST).read_bytes()) | {"format": 3}
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    damaged(folder, MANIFEST, "has format 2, this code reads 1")
+    damaged(folder, MANIFEST, "has format 3, this code reads 2")
 
 
-@pytest.mark.parametrize("content", [b"[]", b"null", b"7", b"{}", b'{"format": 1}', b"\xff\xfe", b'{"a": NaN}'])
+@pytest.mark.parametrize("content", [b"[]", b"null", b"7", b"{}", b'{"format": 2}', b"\xff\xfe", b'{"a": NaN}'])
 def test_a_manifest_that_is_none_is_not_readable(folder: Path, content: bytes) -> None:
     (folder / MANIFEST).write_bytes(content)
     damaged(folder, MANIFEST, "is not readable")
@@ -139,12 +153,23 @@ def test_the_hash_ignores_the_time_of_building_and_nothing_else(bundle: Bundle) 
     assert hash_manifest(manifest | {"more": 1}) != manifest["bundle_hash"]
 
 
-def rewrite(link: Path, bundle: Bundle, **changes: object) -> str:
-    """Write the files of a bundle as a bundle of its own, with other entries in the manifest."""
+def test_the_bytes_of_json_are_those_of_the_data_in_whatever_order_they_came() -> None:
+    assert to_json({"b": 1, "a": [0.5]}) == b'{\n "a": [\n  0.5\n ],\n "b": 1\n}\n'
+    assert to_json({"a": [0.5], "b": 1}) == to_json({"b": 1, "a": [0.5]})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_does_not_have_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json({"a": value})
+
+
+def rewrite(link: Path, bundle: Bundle, other: Mapping[str, bytes] = MappingProxyType({}), **changes: object) -> str:
+    """Write the files of a bundle as a bundle of its own, with other files or other entries in the manifest."""
 
     def fill(target: Path) -> None:
-        for name in FILES:
-            shutil.copyfile(bundle.path / name, target / name)
+        for name in BUNDLE_FILES:
+            (target / name).write_bytes(other[name] if name in other else (bundle.path / name).read_bytes())
 
     kept = {key: value for key, value in bundle.manifest.items() if key not in {"format", "files", "bundle_hash"}}
     return write_bundle(link, kept | changes, fill)
@@ -154,6 +179,23 @@ def test_a_bundle_written_again_from_its_files_has_the_same_hash(bundle: Bundle,
     for built_at in ("2026-01-01", "2026-01-02"):
         assert rewrite(tmp_path / "bundle", bundle, built_at=built_at) == bundle.manifest["bundle_hash"]
         assert load_bundle(tmp_path / "bundle").manifest["built_at"] == built_at
+
+
+def test_the_same_bundle_written_again_leaves_the_files_where_they_are(bundle: Bundle, tmp_path: Path) -> None:
+    rewrite(tmp_path / "bundle", bundle, built_at="2026-01-01")
+    before = {name: (tmp_path / "bundle" / name).stat().st_ino for name in BUNDLE_FILES}
+    rewrite(tmp_path / "bundle", bundle, built_at="2026-01-02")
+    assert {name: (tmp_path / "bundle" / name).stat().st_ino for name in BUNDLE_FILES} == before
+    assert len(list((tmp_path / "bundles").iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"7", b"\xff", b"[1]"], ids=["empty", "a number", "no text", "a list"])
+@pytest.mark.parametrize("name", ["catalogue.json", "reference.json", "vocabulary.json"])
+def test_a_file_that_is_no_description_is_named_even_with_a_right_hash(
+    bundle: Bundle, tmp_path: Path, name: str, content: bytes
+) -> None:
+    rewrite(tmp_path / "bundle", bundle, {name: content})
+    damaged(tmp_path / "bundle", name, "is not readable")
 
 
 def test_a_build_that_fails_half_way_leaves_the_old_bundle_in_force(bundle: Bundle, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ COUNTS = arrays(np.int64, BINS, elements=st.integers(0, 10_000)).filter(lambda c
 
 
 def shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    return counts / counts.sum()
+    result: NDArray[np.float64] = counts / counts.sum()
+    return result
 
 
 @given(COUNTS, COUNTS)

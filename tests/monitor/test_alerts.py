@@ -1,4 +1,4 @@
-"""What is called an alert in the service itself, and since when."""
+"""The service's own alerts, and since when they are open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from labserver.features.catalogue import Catalogue
 from labserver.monitor import thresholds
-from labserver.monitor.alerts import Alerts, Growing, disk_findings, quality_findings, stale_findings
+from labserver.monitor.alerts import Alerts, GrewLately, disk_findings, quality_findings, stale_findings
 from labserver.monitor.drift import Finding
 from labserver.monitor.materialised import Materialised
 from labserver.monitor.quality import Quality
@@ -72,7 +72,7 @@ def test_an_alert_keeps_its_beginning_and_ends(capsys: pytest.CaptureFixture[str
 
 
 def test_a_count_that_grew_is_remembered_for_a_minute() -> None:
-    growing = Growing()
+    growing = GrewLately()
     assert [growing.look(count, now) for count, now in ((0, 0.0), (3, 10.0), (3, 60.0), (3, 71.0), (4, 72.0))] == [
         *(False, True, True, False, True)
     ]

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from labserver.features.catalogue import Catalogue
 from labserver.features.ranges import CatalogueRanges, TypicalValues
-from labserver.incidents import INCIDENTS, incident
 from labserver.model.bundle import Bundle
 from labserver.model.predictor import OnnxPredictor
 from labserver.model.reference import BINS, MONTH, Reference, as_received
-from labserver.monitor.drift import Finding, Limits, PsiDetector
+from labserver.monitor.drift import DriftLimits, Finding, PsiDetector
 from labserver.monitor.tally import Tally
+from labserver.pipeline.incidents import INCIDENTS, incident
 
 LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 STARTS = [0, *accumulate(LENGTHS)]
@@ -174,7 +174,7 @@ def test_a_bundle_without_worst_days_gets_the_rule_of_thumb(bundle: Bundle, cata
         for name, column in bundle.reference["features"].items()
     }
     score = {key: value for key, value in bundle.reference["score"].items() if key in kept}
-    limits = Limits.of(Reference.read({"features": features, "score": score}, catalogue.names))
+    limits = DriftLimits.from_reference(Reference.read({"features": features, "score": score}, catalogue.names))
     assert np.isnan(limits.day).all()
     assert (limits.month == 0.25).all()
 

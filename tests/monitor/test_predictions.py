@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from awaiting import PATIENCE
 
-from labserver.features.flight import NEW_YORK, Flight, from_microseconds, microseconds
+from labserver.features.flight import Flight
 from labserver.features.ranges import Adjustment
+from labserver.moments import NEW_YORK, from_microseconds, microseconds
 from labserver.monitor.predictions import PredictionLog, read_vectors
 from labserver.monitor.served import Served
-from labserver.service.prediction import Answer, Vector
+from labserver.service.answer import Answer, Vector
 
 DEPARTURE = datetime(2013, 9, 1, 17, 30, tzinfo=NEW_YORK)
 AS_OF = DEPARTURE - timedelta(hours=2)
@@ -36,7 +38,7 @@ def pair(number: int) -> tuple[Flight, Answer]:
 
 
 def served(numbers: Sequence[int]) -> Served:
-    return Served.of([pair(number) for number in numbers])
+    return Served.from_answers([pair(number) for number in numbers])
 
 
 def log_at(path: Path, *, max_bytes: int = 10**9, max_days: float = 30) -> PredictionLog:
@@ -89,14 +91,13 @@ def test_what_was_flushed_survives_a_kill(tmp_path: Path) -> None:
     """The monitor flushes four times a second, so a kill costs less than the last second."""
     path = tmp_path / "log.db"
     arguments = [sys.executable, "-c", WRITER, str(path), str(Path(__file__).parents[1])]
-    child = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
     flushed = -1
-    for line in child.stdout:
-        flushed = int(line)
-        if flushed == 200:
-            os.kill(child.pid, signal.SIGKILL)
-    child.wait()
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            flushed = int(line)
+            if flushed == 200:
+                os.kill(child.pid, signal.SIGKILL)
     assert flushed >= 200
     assert count(path) >= flushed + 1
 
@@ -157,7 +158,7 @@ print(count(path) == log.written)
 
 def test_a_full_disk_is_noticed_and_what_waits_is_written_once_there_is_room(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", FULL, str(tmp_path / "log.db"), str(Path(__file__).parents[1])]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, check=True)
     full, after, complete = done.stdout.splitlines()
     noticed, problem, dropped = full.split()
     assert (noticed, problem) == ("True", "True"), done.stdout
@@ -218,3 +219,27 @@ def test_a_log_that_is_deleted_under_way_begins_anew_after_a_restart(tmp_path: P
     log.add(served([3]))
     log.close()
     assert count(path) >= 1
+
+
+def shadow_ids(path: Path) -> list[int]:
+    with closing(sqlite3.connect(path)) as db:
+        return [int(identifier, 16) for (identifier,) in db.execute("SELECT id FROM shadow ORDER BY n")]
+
+
+def test_a_second_models_answers_go_with_the_predictions_that_they_belong_to(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    log = log_at(path, max_days=1)
+    for numbers in (range(3), range(3, 6)):
+        log.add(served(numbers))
+        log.add_shadow("second", [(f"{number:032x}", 0.5) for number in numbers])
+        log.flush()
+    with closing(sqlite3.connect(path)) as db, db:
+        for table in ("predictions", "shadow"):
+            db.execute(f"UPDATE {table} SET made_at = made_at - 2 * 86400 * 1000000 WHERE n <= 3")
+    log.prune()
+    assert shadow_ids(path) == [3, 4, 5]
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM predictions")
+    log.prune()
+    log.close()
+    assert shadow_ids(path) == []

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import yaml
-from monitor.test_live import eventually, metrics, play
+from awaiting import PATIENCE, until
 from needed import needed
-from running import FLIGHT, Running, free_port, own_home, running
+from services import FLIGHT, Running, end, own_home, running
+from test_live import metrics, play
 
-from labserver.incidents import incident
 from labserver.monitor import thresholds
+from labserver.pipeline.incidents import incident
+from labserver.running.process import free_port
+
+pytestmark = pytest.mark.slow
 
 DEPLOY = Path(__file__).parents[2] / "labserver/deploy"
 RULES: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())
@@ -114,19 +117,24 @@ def prometheus(service: Running, folder: Path) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{port}/api/v1"
     finally:
-        process.terminate()
-        process.wait(timeout=15)
+        end(process)
 
 
 def firing(api: str) -> set[tuple[str, str | None]]:
-    answer = requests.get(f"{api}/alerts", timeout=5).json()["data"]["alerts"]
+    answer = requests.get(f"{api}/alerts", timeout=PATIENCE).json()["data"]["alerts"]
     return {(a["labels"]["alertname"], a["labels"].get("feature")) for a in answer if a["state"] == "firing"}
 
 
+def evaluated(api: str) -> datetime:
+    """The time at which all rules were last evaluated."""
+    groups = requests.get(f"{api}/rules", timeout=PATIENCE).json()["data"]["groups"]
+    return min(datetime.fromisoformat(group["lastEvaluation"]) for group in groups)
+
+
 def scraped(api: str) -> bool:
-    """Whether it has started, and has read the service."""
+    """True if it has started, and has read the service."""
     try:
-        answer = requests.get(f"{api}/query", params={"query": "sum(up)"}, timeout=5)
+        answer = requests.get(f"{api}/query", params={"query": "sum(up)"}, timeout=PATIENCE)
     except requests.ConnectionError:
         return False
     found = answer.json()["data"]["result"] if answer.status_code == 200 else []
@@ -135,16 +143,18 @@ def scraped(api: str) -> bool:
 
 def test_a_real_prometheus_is_silent_on_a_quiet_day_and_fires_in_the_incident(service: Running, tmp_path: Path) -> None:
     with prometheus(service, tmp_path) as api:
-        assert eventually(lambda: scraped(api), seconds=30)
-        groups = requests.get(f"{api}/rules", timeout=5).json()["data"]["groups"]
+        until(lambda: scraped(api), (tmp_path / "prometheus.log").read_text)
+        groups = requests.get(f"{api}/rules", timeout=PATIENCE).json()["data"]["groups"]
         assert sum(len(group["rules"]) for group in groups) >= len(ALERTS)
 
-        play(service, date(2013, 10, 7), 2, sample=0)
+        quiet = play(service, date(2013, 10, 7), 2, sample=0)
         assert service.post("/v1/predictions", FLIGHT | {"dest": "XXX"}).status_code == 422  # a client's fault
-        time.sleep(4)  # so that whatever is to fire has been scraped, judged, and waited for
+        until(lambda: service.get("/v1/monitor").json()["quality"]["joined"] == quiet.flights)
+        now = datetime.now(UTC)
+        until(lambda: evaluated(api) > now + timedelta(seconds=4))  # scraped, judged, and waited for
         assert firing(api) == set()
 
         play(service, date(2013, 10, 9), 1, sample=0, incident=incident("visibility-km"))
-        assert eventually(lambda: firing(api)) == {("FeatureOutOfRange", "visibility")}
-        health = requests.get(f"{api}/rules", timeout=5).json()["data"]["groups"]
+        assert until(lambda: firing(api)) == {("FeatureOutOfRange", "visibility")}
+        health = requests.get(f"{api}/rules", timeout=PATIENCE).json()["data"]["groups"]
         assert {rule["health"] for group in health for rule in group["rules"]} == {"ok"}

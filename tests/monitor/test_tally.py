@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from labserver.features.catalogue import Catalogue
-from labserver.features.flight import NEW_YORK
 from labserver.model.bundle import Bundle
 from labserver.model.reference import MONTH, Reference
-from labserver.monitor.tally import Days, Tally
+from labserver.moments import NEW_YORK
+from labserver.monitor.tally import DailyTallies, Tally
 
 DAY = datetime(2013, 9, 1, 0, 30, tzinfo=NEW_YORK)
 
@@ -26,13 +26,13 @@ def tally(reference: Reference, rows: int) -> Tally:
     return Tally(rows, empty.bins + rows, empty.missing, empty.impossible)
 
 
-def watch(days: Days, reference: Reference, moment: datetime, rows: int) -> None:
+def watch(days: DailyTallies, reference: Reference, moment: datetime, rows: int) -> None:
     days.move(moment)
     days.add(moment.toordinal(), tally(reference, rows))
 
 
 def test_a_day_is_complete_once_the_clock_stands_in_the_next(reference: Reference) -> None:
-    days = Days(reference)
+    days = DailyTallies(reference)
     watch(days, reference, DAY, 10)
     watch(days, reference, DAY + timedelta(hours=20), 5)
     assert (days.today().rows, len(days.complete())) == (15, 0)
@@ -41,14 +41,14 @@ def test_a_day_is_complete_once_the_clock_stands_in_the_next(reference: Referenc
 
 
 def test_no_more_than_a_month_is_kept(reference: Reference) -> None:
-    days = Days(reference)
+    days = DailyTallies(reference)
     for day in range(100):
         watch(days, reference, DAY + timedelta(days=day), day)
     assert [t.rows for t in days.complete()] == list(range(99 - MONTH, 99))
 
 
 def test_a_day_that_was_watched_from_noon_is_not_complete(reference: Reference) -> None:
-    days = Days(reference)
+    days = DailyTallies(reference)
     watch(days, reference, DAY.replace(hour=12), 10)
     watch(days, reference, DAY + timedelta(days=1), 20)
     watch(days, reference, DAY + timedelta(days=2), 30)
@@ -56,7 +56,7 @@ def test_a_day_that_was_watched_from_noon_is_not_complete(reference: Reference) 
 
 
 def test_a_clock_that_goes_back_begins_anew(reference: Reference) -> None:
-    days = Days(reference)
+    days = DailyTallies(reference)
     for day in range(3):
         watch(days, reference, DAY + timedelta(days=day), 10)
     watch(days, reference, DAY, 4)
@@ -68,7 +68,7 @@ def test_a_clock_that_goes_back_begins_anew(reference: Reference) -> None:
 
 
 def test_a_question_about_the_future_waits_for_its_day(reference: Reference) -> None:
-    days = Days(reference)
+    days = DailyTallies(reference)
     watch(days, reference, DAY, 10)
     days.add((DAY + timedelta(days=1)).toordinal(), tally(reference, 1))
     assert days.today().rows == 10

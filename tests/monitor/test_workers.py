@@ -7,8 +7,14 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from monitor.test_live import eventually, metrics
-from running import FLIGHT, Running, free_port, own_home, running
+import pytest
+from awaiting import until
+from services import FLIGHT, Running, own_home, running
+from test_live import metrics
+
+from labserver.running.process import free_port
+
+pytestmark = pytest.mark.slow
 
 COUNT = ("http_request_duration_seconds_count", "POST", "/v1/predictions", "200")
 
@@ -31,10 +37,11 @@ def test_two_workers_are_one_service(home: Path, tmp_path: Path) -> None:
         with running(folder, arguments=["--workers", "2"], port=port) as service:
             assert metrics(service)[COUNT] == 0, f"start {start}"
             ask(service, 60)
+            # A worker counts a moment after its answer is out.
+            until(lambda: metrics(service)[COUNT] == 60 and metrics(service)["prediction_score_count",] == 60)
             seen = [metrics(service) for _ in range(6)]
             assert {counted[COUNT] for counted in seen} == {60}
-            assert eventually(lambda: metrics(service)["prediction_score_count",] == 60)
-            assert metrics(service)["http_requests_in_flight",] == 1  # the one that asks
+            until(lambda: metrics(service)["http_requests_in_flight",] == 1)  # the one that asks
             assert len([name for name, *_ in seen[0] if name == "model_info"]) == 1
             assert not [name for name, *_ in seen[0] if name.startswith("process_")]
             if start == 1:
@@ -46,7 +53,7 @@ def after_a_death(service: Running) -> None:
     assert len(before) == 2
     dying = min(before)
     os.kill(dying, signal.SIGKILL)
-    assert eventually(lambda: metrics(service) and dying not in workers(service), seconds=30)
+    until(lambda: metrics(service) and dying not in workers(service))
     assert metrics(service)[COUNT] >= 60, "what it had counted stays counted"
-    assert metrics(service)["http_requests_in_flight",] == 1
-    assert eventually(lambda: len(workers(service)) == 2, seconds=30), "it is replaced"
+    until(lambda: metrics(service)["http_requests_in_flight",] == 1)
+    until(lambda: len(workers(service)) == 2, "It is not replaced.")

@@ -1,18 +1,23 @@
-"""What a notebook finds on the machine: downloads and layers of images, made ahead of the run that is timed."""
+"""Makes downloads and layers of images ahead of the notebook run that is timed."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from claims import FOLDER, lesson_of
-from runs import ROOT
+from claims import NOTEBOOKS_FOLDER, lesson_of
+from engines import engine_alone
 
-AHEAD = {1: FOLDER / "lesson_01_boxes.py"}
+AHEAD = {1: NOTEBOOKS_FOLDER / "lesson_01_boxes.py"}
 """Lesson to the script that learners may run before the lesson, too."""
+
+
+def alone(notebook: Path) -> AbstractContextManager[object]:
+    """For the time that a notebook runs, if it builds images."""
+    return engine_alone() if lesson_of(notebook) in AHEAD else nullcontext()
 
 
 def prepare(notebook: Path, home: Path) -> None:
@@ -20,11 +25,9 @@ def prepare(notebook: Path, home: Path) -> None:
     script = AHEAD.get(lesson_of(notebook))
     if script is None:
         return
-    ROOT.mkdir(parents=True, exist_ok=True)
-    with (ROOT / "ahead.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with engine_alone():
         environment = os.environ | {"LABSERVER_HOME": str(home)}
         done = subprocess.run(
-            [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=600, check=False
+            [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=1_200, check=False
         )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from claims import EXPECTED, NOTEBOOKS, RECORD, check, lesson_of, parameters_of
+from claims import EXPECTED, NOTEBOOKS, check, lesson_of, parameters_of
 from nbformat import NotebookNode
 from test_papermill import OTHER
+
+from exercises.lab.record import CLAIM_TYPE
 
 SECTIONS = ["The trap", "The lesson", "In the service", "Your turn", "Key points"]
 EXTRA = "Beyond one machine"
@@ -25,7 +27,8 @@ pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.st
 
 
 def read(path: Path) -> NotebookNode:
-    return nbformat.read(path, as_version=4)
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    return notebook
 
 
 def code(path: Path) -> list[NotebookNode]:
@@ -153,7 +156,7 @@ def test_marks_what_changes_from_run_to_run(path: Path) -> None:
         if "nbval-ignore-output" in tags:
             assert "measured" in tags, "what is not compared is what is measured"
         assert "NBVAL" not in cell.source, "tags, not comments"
-        claims = sum(RECORD in output.get("data", {}) for output in cell.get("outputs", []))
+        claims = sum(CLAIM_TYPE in output.get("data", {}) for output in cell.get("outputs", []))
         assert claims <= 1, "one claim a cell: a failed claim would hide the next"
         if claims:
             assert "measured" in tags

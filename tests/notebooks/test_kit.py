@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,22 +15,28 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
-from claims import FOLDER, RECORD, Record, records
+from awaiting import PATIENCE, until
+from claims import NOTEBOOKS_FOLDER, Record, records
 from jupyter_client.manager import KernelManager, start_new_kernel
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
-from running import free_port
 
-PREPARE = f"import sys; sys.path.insert(0, {str(FOLDER)!r}); import kit"
+from labserver.running.process import free_port
+
+pytestmark = pytest.mark.slow
+
+PREPARE = f"import sys; sys.path.insert(0, {str(NOTEBOOKS_FOLDER)!r}); import kit"
 
 
 def run(source: str, path: Path) -> nbformat.NotebookNode:
     """One cell after ``import kit``, in a kernel of its own; stored at ``path`` even if the cell fails."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (PREPARE, source)])
+    cells = [nbformat.v4.new_code_cell(cell) for cell in (PREPARE, source)]
+    notebook: nbformat.NotebookNode = nbformat.v4.new_notebook(cells=cells)
     try:
         NotebookClient(
-            notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+            notebook, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": path.parent}}
         ).execute()
     finally:
         nbformat.write(notebook, path)
@@ -68,7 +73,7 @@ def test_no_service_is_one_sentence(notebook: Path, monkeypatch: pytest.MonkeyPa
     [output] = nbformat.read(notebook, 4).cells[1].outputs
     assert output.traceback == [
         f"No lab service answers at http://127.0.0.1:{port}. "
-        "Start it in a terminal with `make serve`, then run this cell again."
+        "Start yours in a terminal with `lab start`, then run this cell again."
     ]
 
 
@@ -81,6 +86,7 @@ def kernel() -> Iterator[tuple[KernelManager, Any]]:
         client.stop_channels()
         if manager.is_alive():
             manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()  # also of a kernel that a test has killed
 
 
 def test_a_stage_does_not_outlive_a_killed_kernel(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,23 +95,16 @@ def test_a_stage_does_not_outlive_a_killed_kernel(home: Path, monkeypatch: pytes
         found: list[str] = []
         reply = client.execute_interactive(
             f"{PREPARE}\nstarted = kit.stage(9)\nprint(started.pid)",
-            timeout=60,
+            timeout=PATIENCE,
             output_hook=lambda message: found.append(message["content"].get("text", "")),
         )
         assert reply["content"]["status"] == "ok", reply["content"]
         stage = psutil.Process(int("".join(found)))
-        assert "uvicorn" in " ".join(stage.cmdline())
+        assert "labserver.stages.server" in " ".join(stage.cmdline())
+        assert isinstance(manager.provisioner, LocalProvisioner)
+        assert manager.provisioner.pid
         os.kill(manager.provisioner.pid, signal.SIGKILL)
-        assert gone(stage)
-
-
-def gone(process: psutil.Process, seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
+        until(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE, "The stage lives on.")
 
 
 def script(source: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -115,7 +114,7 @@ def script(source: str, home: Path, **environment: str) -> subprocess.CompletedP
         env=os.environ | {"LABSERVER_HOME": str(home)} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -139,7 +138,7 @@ def test_a_stage_takes_another_port_where_one_is_taken(home: Path) -> None:
         port = taken.getsockname()[1]
         done = script(
             f"""
-from labserver.capacity import process
+from labserver.running import process
 free = process.free_port
 ports = iter([{port}])
 process.free_port = lambda: next(ports, None) or free()
@@ -153,7 +152,7 @@ with kit.stage(9) as stage:
 
 def test_a_stage_has_settings_parts_and_a_home_of_its_own_and_leaves_nothing(home: Path, tmp_path: Path) -> None:
     parts = tmp_path / "own.py"
-    parts.write_text("from labserver.shipped import ranges as theirs\n\ndef ranges(context): return theirs(context)\n")
+    parts.write_text("from labserver.finished import ranges as theirs\n\ndef ranges(context): return theirs(context)\n")
     done = script(
         f"""
 from pathlib import Path
@@ -228,8 +227,3 @@ def test_a_picture_carries_its_words(notebook: Path) -> None:
     page, _ = HTMLExporter().from_notebook_node(done)
     assert """alt='Two lines; the "first" rises.'""" in page
     assert "No description has been provided" not in page
-
-
-def test_the_record_has_one_name_everywhere() -> None:
-    for file in ("kit.py", "conftest.py"):
-        assert f'RECORD = "{RECORD}"' in (FOLDER / file).read_text()

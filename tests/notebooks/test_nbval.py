@@ -11,11 +11,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from ahead import prepare
-from claims import FOLDER, NOTEBOOKS, check, lesson_of
+from ahead import alone, prepare
+from claims import NOTEBOOKS, NOTEBOOKS_FOLDER, check, lesson_of
 from execute import execute
-from running import Running, own_home, running
 from runs import LIMIT, kept, note, timed
+from services import Running, own_home, running
+
+pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 
@@ -29,7 +31,7 @@ def finished(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 def nbval(notebook: Path, outputs: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--color=no", "-q"]
-    command += ["--nbval-sanitize-with", str(HERE / "sanitize.cfg"), "--nbval-cell-timeout", "300"]
+    command += ["--nbval-sanitize-with", str(HERE / "sanitize.cfg"), "--nbval-cell-timeout", "900"]
     command += ["-p", "no:cacheprovider", "-p", "keep_outputs", "--keep-outputs", str(outputs), str(notebook)]
     path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
@@ -37,7 +39,7 @@ def nbval(notebook: Path, outputs: Path, environment: dict[str, str]) -> subproc
         env=os.environ | environment | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1_800,
         check=False,
     )
 
@@ -47,7 +49,7 @@ def test_stored_outputs_are_current(notebook: Path, finished: Running, home: Pat
     """Of a learner who has not attempted an exercise yet."""
     prepare(notebook, home)
     outputs = kept("nbval", notebook)
-    with timed() as taken:
+    with alone(notebook), timed() as taken:
         done = nbval(
             notebook,
             outputs,
@@ -60,7 +62,7 @@ def test_stored_outputs_are_current(notebook: Path, finished: Running, home: Pat
     assert taken.processor_seconds < LIMIT
 
 
-PREPARE = f"import sys; sys.path.insert(0, {str(FOLDER)!r}); from kit import claim"
+PREPARE = f"import sys; sys.path.insert(0, {str(NOTEBOOKS_FOLDER)!r}); from kit import claim"
 CHANGES = {
     "claim(0, 'apples', 3, 'apples', at_least=2)": "claim(0, 'apples', 4, 'apples', at_least=2)",  # another value
     "claim(0, 'pears', 3, 'pears', at_least=2)": "claim(0, 'pears', 3, 'pears', at_least=1)",  # another bound
@@ -73,7 +75,7 @@ def test_the_run_is_strict(home: Path, tmp_path: Path, monkeypatch: pytest.Monke
     """A measured value may change; a bound, a failed claim or any other output may not."""
     monkeypatch.setenv("LABSERVER_HOME", str(home))
     path = tmp_path / "99_small.ipynb"
-    (tmp_path / "conftest.py").write_text((FOLDER / "conftest.py").read_text())
+    (tmp_path / "conftest.py").write_text((NOTEBOOKS_FOLDER / "conftest.py").read_text())
     cells = [nbformat.v4.new_code_cell(source) for source in (PREPARE, *CHANGES)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     notebook = execute(path, tmp_path)

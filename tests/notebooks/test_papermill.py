@@ -12,12 +12,14 @@ from typing import Any
 import nbformat
 import papermill
 import pytest
-from ahead import prepare
-from claims import FOLDER, NOTEBOOKS, check, lesson_of, parameters_of
-from running import Running, own_home, running
+from ahead import alone, prepare
+from claims import NOTEBOOKS, NOTEBOOKS_FOLDER, check, lesson_of, parameters_of
 from runs import LIMIT, kept, note, timed
+from services import Running, own_home, running
 
-from exercises.registry import EXERCISES
+from exercises.checks.registry import EXERCISES
+
+pytestmark = pytest.mark.slow
 
 OTHER: dict[str, Any] = {"DAY": "2013-11-19", "FLIGHTS": 120, "LOAD": 10}
 """Another day of flights, fewer of them, a smaller load."""
@@ -34,8 +36,8 @@ def fresh(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runn
 def solved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A learner's folder with the solution of every exercise."""
     folder = tmp_path_factory.mktemp("work")
-    for known in EXERCISES:
-        shutil.copyfile(known.solution, folder / known.file)
+    for exercise in EXERCISES:
+        shutil.copyfile(exercise.solution, folder / exercise.file)
     return folder
 
 
@@ -51,9 +53,15 @@ def test_holds_with_other_parameters(
     assert all(other[name] != value for name, value in given.items())
     prepare(notebook, home)
     outputs = kept("papermill", notebook)
-    with timed() as taken:
+    with alone(notebook), timed() as taken:
         papermill.execute_notebook(
-            notebook, outputs, other, kernel_name="python3", cwd=FOLDER, progress_bar=False, execution_timeout=300
+            notebook,
+            outputs,
+            other,
+            kernel_name="python3",
+            cwd=NOTEBOOKS_FOLDER,
+            progress_bar=False,
+            execution_timeout=900,
         )
     last = [cell for cell in nbformat.read(outputs, as_version=4).cells if cell.cell_type == "code"][-1]
     assert ": solved" in last.outputs[0].data["text/plain"]

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from labserver.errors import Refused
-from labserver.features.flight import Flight
+from labserver.features.flight import LEAD_TIME, Flight
 from labserver.model.bundle import Bundle
 from labserver.parts import assemble
-from labserver.service.prediction import Answer, Service, together
+from labserver.service.answer import Answer, all_or_first_refusal
+from labserver.service.ports import Service
+from labserver.service.schedule import Vocabulary
 from labserver.settings import Settings
-from labserver.stages import stage
+from labserver.stages.contents import parts_of_stage
 
 CLOCK = datetime(2013, 9, 1, 4, tzinfo=UTC)
 FLIGHT = Flight("UA", 1545, "EWR", "IAH", "N14228", datetime(2013, 9, 1, 10, 30, tzinfo=UTC), as_of=CLOCK)
@@ -27,7 +30,7 @@ def service(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Service
     """The finished service over a store of its own, fresh from the snapshot."""
     home: Path = tmp_path_factory.mktemp("home")
     (home / "bundle").symlink_to(bundle.path)
-    return assemble(stage(9), Settings(home=home))[1]
+    return assemble(parts_of_stage(9), Settings(home=home))[1]
 
 
 def same(answer: Answer) -> Answer:
@@ -41,7 +44,7 @@ def test_an_answer_has_a_probability_a_decision_by_cost_and_an_id_of_its_own(ser
     assert one.decision == ("warn" if one.probability > 0.25 else "no_warning")
     assert one.id != two.id
     assert same(one) == same(two)
-    assert one.adjusted == one.stale == ()
+    assert (one.adjusted, one.stale) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -56,14 +59,16 @@ def test_an_answer_has_a_probability_a_decision_by_cost_and_an_id_of_its_own(ser
     ],
 )
 def test_an_unknown_code_is_refused_with_the_field_and_the_known_ones(
-    service: Service, change: dict[str, str], field: str, contains: str
+    service: Service, change: dict[str, Any], field: str, contains: str
 ) -> None:
     def in_a_batch(flight: Flight) -> object:
-        return together(service.predict_each([FLIGHT, flight]))
+        return all_or_first_refusal(service.predict_each([FLIGHT, flight]))
 
-    for ask, place in ((service.predict, ""), (service.vector, ""), (in_a_batch, "flights.1.")):
+    asked: list[tuple[Callable[[Flight], object], str]]
+    asked = [(service.predict, ""), (service.vector, ""), (in_a_batch, "flights.1.")]
+    for ask, place in asked:
         with pytest.raises(Refused) as caught:
-            ask(replace(FLIGHT, **change))  # type: ignore[operator]
+            ask(replace(FLIGHT, **change))
         assert caught.value.field == place + field
         assert contains in caught.value.allowed  # type: ignore[operator]
         assert change[field] not in caught.value.allowed  # type: ignore[operator]
@@ -78,12 +83,41 @@ def test_a_departure_outside_the_schedule_is_refused_with_its_ends(service: Serv
     with pytest.raises(Refused) as caught:
         service.predict(replace(FLIGHT, scheduled_departure=departure, as_of=None))
     assert caught.value.field == "scheduled_departure"
-    assert "after 2013-09-01T04:00:00+00:00 (the clock) and up to 2014-01-01T04:59:00+00:00" in str(caught.value)
+    assert caught.value.allowed == "after 2013-09-01T04:00:00+00:00 (the clock) and up to 2014-01-01T04:59:00+00:00"
+    for told in ("2013", "the clock is the moment up to which", "`labserver replay`", "`labserver clock 2013-09-01`"):
+        assert told in caught.value.detail
 
 
 def test_the_last_flight_of_the_schedule_is_answered(service: Service) -> None:
     last = datetime(2014, 1, 1, 4, 59, tzinfo=UTC)
     assert service.vector(replace(FLIGHT, scheduled_departure=last, as_of=None)).as_of == last - timedelta(hours=2)
+
+
+def test_now_names_a_departure_that_is_answered_as_of_the_clock_with_fresh_values(service: Service) -> None:
+    now = service.now()
+    assert now == (CLOCK, CLOCK + LEAD_TIME)
+    answer = service.predict(replace(FLIGHT, scheduled_departure=now.departure, as_of=None))
+    assert (answer.vector.as_of, answer.stale) == (CLOCK, ())
+
+
+@pytest.mark.parametrize(
+    ("clock", "departure"),
+    [
+        ("2013-09-01T00:00:00-04:00", "2013-09-01T02:00:00-04:00"),
+        ("2013-09-01T00:00:00.000001-04:00", "2013-09-01T02:01:00-04:00"),
+        ("2013-11-02T23:30:30-04:00", "2013-11-03T01:31:00-04:00"),
+        ("2013-11-02T23:59:30-04:00", "2013-11-03T01:00:00-05:00"),  # two hours later the clocks went back
+        ("2013-12-31T21:59:00-05:00", "2013-12-31T23:59:00-05:00"),
+        ("2013-12-31T22:30:00-05:00", "2013-12-31T23:59:00-05:00"),
+        ("2014-01-05T00:00:00-05:00", "2013-12-31T23:59:00-05:00"),
+    ],
+)
+def test_the_departure_is_a_whole_minute_in_new_york_and_in_the_schedule(
+    bundle: Bundle, clock: str, departure: str
+) -> None:
+    moment = datetime.fromisoformat(clock)
+    now = Vocabulary(bundle.vocabulary).now(moment)
+    assert (now.clock, now.departure.isoformat()) == (moment, departure)
 
 
 @pytest.mark.parametrize(
@@ -212,19 +246,21 @@ def many() -> list[Flight]:
 
 
 def test_many_predictions_at_once_equal_one_by_one_in_order(service: Service) -> None:
-    at_once = [same(answer) for answer in together(service.predict_each(many()))]
+    at_once = [same(answer) for answer in all_or_first_refusal(service.predict_each(many()))]
     assert at_once == [same(service.predict(flight)) for flight in many()]
     assert len({answer.probability for answer in at_once}) > 20
 
 
 def test_many_answers_have_different_ids_and_none_are_none(service: Service) -> None:
-    assert len({answer.id for answer in together(service.predict_each(many()))}) == len(many())
+    assert len({answer.id for answer in all_or_first_refusal(service.predict_each(many()))}) == len(many())
     assert service.predict_each([]) == []
 
 
 def test_a_refused_flight_refuses_the_whole_batch(service: Service) -> None:
     with pytest.raises(Refused, match=r"^flights\.1\.carrier: ZZ"):
-        together(service.predict_each([FLIGHT, replace(FLIGHT, carrier="ZZ"), replace(FLIGHT, origin="ZZZ")]))
+        all_or_first_refusal(
+            service.predict_each([FLIGHT, replace(FLIGHT, carrier="ZZ"), replace(FLIGHT, origin="ZZZ")])
+        )
 
 
 @pytest.mark.parametrize("part", ["values", "received"])

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from lock import EXTRAS, LOCK, ROOT, SERVING_LOCK, environment
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def name(requirement: str) -> str:
+    return re.split(r"[<>=!~\[ ;]", requirement)[0].lower().replace("_", "-")
+
+
+def wanted(*extras: str) -> set[str]:
+    """Names of what pyproject.toml asks for: the base dependencies, and those of these extras."""
+    groups = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in extras)]
+    return {name(requirement) for group in groups for requirement in group}
+
+
+def rows() -> list[list[str]]:
+    """Package, group and reason, as the README's table has them."""
+    text = (ROOT / "README.md").read_text().split("## Dependencies, and why")[1].split("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    assert lines[0] == "| package | group | why it is here |"
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+
+
+def test_the_readme_has_a_row_for_each_dependency_with_its_group() -> None:
+    table = [(package, group) for package, group, _ in rows()]
+    base = wanted()
+    expected = {(package, "serving") for package in base}
+    expected |= {(package, extra) for extra in EXTRAS for package in wanted(extra) - base}
+    assert sorted(table) == sorted(expected)
+
+
+def test_each_dependency_has_a_reason_of_its_own() -> None:
+    reasons = [reason for _, _, reason in rows()]
+    assert [reason for reason in reasons if len(reason) < 4] == []
+    assert len(set(reasons)) == len(reasons)
+
+
+def test_environment_yml_is_generated() -> None:
+    text = (ROOT / "environment.yml").read_text()
+    assert text == environment()
+    assert "python=3.12" in yaml.safe_load(text)["dependencies"]
+
+
+@pytest.mark.parametrize(("lock", "extras"), [(LOCK, EXTRAS), (SERVING_LOCK, ())])
+def test_locks_pin_and_hash_every_dependency_and_name_no_index(lock: Path, extras: tuple[str, ...]) -> None:
+    text = lock.read_text()
+    locked = {name(line) for line in text.splitlines() if re.match(r"[a-z0-9]", line)}
+    assert wanted(*extras) <= locked
+    assert text.count("--hash=sha256:") > len(locked)
+    assert "://" not in text
+    if not extras:
+        assert not locked & {"scikit-learn", "pandas", "duckdb", "skl2onnx", "pyarrow"}
