@@ -7,6 +7,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -86,10 +87,10 @@ def test_slow_clients_are_cut_off_and_keep_nobody_waiting(
     count = 200 if full else 80  # more than may be inside at once
     if script is second_request_by_byte:
         count = 50  # fewer: their first requests come all at once
-    clients = [connect(service) for _ in range(count)]
-    sent, answers = dict.fromkeys(clients, 0), dict.fromkeys(clients, b"")
-    open_, began, last = set(clients), time.perf_counter(), 0.0
-    with asking(service.url, 2) as asked:
+    with ExitStack() as open_clients, asking(service.url, 2) as asked:
+        clients = [open_clients.enter_context(connect(service)) for _ in range(count)]
+        sent, answers = dict.fromkeys(clients, 0), dict.fromkeys(clients, b"")
+        open_, began, last = set(clients), time.perf_counter(), 0.0
         while open_ and time.perf_counter() - began < 8 * LIMIT:
             due = script(time.perf_counter() - began)
             for client in list(open_):
@@ -107,8 +108,6 @@ def test_slow_clients_are_cut_off_and_keep_nobody_waiting(
                     open_.discard(client)
             last = time.perf_counter() - began
         assert ready(service.url)
-    for client in clients:
-        client.close()
     statuses = {answer[9:12] for answer in answers.values()}
     others = asked.total - asked.counts[200]
     note(
@@ -210,17 +209,26 @@ def test_answers_that_nobody_reads_do_not_stay(service: Running, full: bool, not
     count = 20 if full else 5
     request = HEAD % b"/v1/predictions/batch" + b"Content-Length: %d\r\n\r\n" % len(BATCH) + BATCH
     process = psutil.Process(service.process.pid)
-    before = len(process.net_connections())
-    clients = [connect(service, buffer=4096) for _ in range(count)]
-    for client in clients:
-        client.setblocking(True)
-        client.settimeout(2 * LIMIT)
-        client.sendall(request)
-    wait_for(lambda: len(process.net_connections()) >= before + count)
-    with asking(service.url, 2) as asked:
-        seconds = wait_for(lambda: len(process.net_connections()) <= before + 4)
-    for client in clients:
-        client.close()
+    with ExitStack() as open_clients:
+        clients = [open_clients.enter_context(connect(service, buffer=4096)) for _ in range(count)]
+        # By their own ports: connections of earlier clients may end while these begin.
+        ports = {client.getsockname()[1] for client in clients}
+        seen: set[int] = set()
+
+        def held() -> set[int]:
+            return {c.raddr.port for c in process.net_connections() if c.raddr} & ports
+
+        def all_seen() -> bool:
+            seen.update(held())
+            return seen == ports
+
+        for client in clients:
+            client.setblocking(True)
+            client.settimeout(2 * LIMIT)
+            client.sendall(request)
+        wait_for(all_seen)
+        with asking(service.url, 2) as asked:
+            seconds = wait_for(lambda: not held())
     others = asked.total - asked.counts[200]
     note(
         "answers of 200 KB that nobody reads",

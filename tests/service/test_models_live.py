@@ -119,6 +119,9 @@ def rows(service: Running) -> list[tuple[Any, ...]]:
     if not log.exists():
         return []
     with closing(sqlite3.connect(f"file:{log}?mode=ro", uri=True)) as db:
+        # The file is there a moment before its tables.
+        if db.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('predictions', 'shadow')").fetchone()[0] < 2:
+            return []
         query = "SELECT p.score, s.score, s.model_version FROM predictions AS p LEFT JOIN shadow AS s USING (id)"
         return db.execute(query).fetchall()
 
