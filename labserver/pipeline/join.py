@@ -11,21 +11,27 @@ from numpy.typing import NDArray
 from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue, Group
 from labserver.moments import HOUR
+from labserver.pipeline.sources.warehouse import one_row
 
 FLIGHTS = """SELECT flight_id AS row, carrier, origin, dest, tailnum, minute, weekday, predicted_at AS as_of
     FROM flights"""
 
 
+ROWS_AT_ONCE = 1_000_000
+"""Questions and history in one query: a year of flights and the history of its planes are just below."""
+
+
 def point_in_time(db: duckdb.DuckDBPyConnection, questions: str, catalogue: Catalogue) -> NDArray[np.float32]:
     """Join every feature to ``questions``, as known at each row's ``as_of``.
 
-    One ASOF join a group, each written into its columns before the next begins: several in one query would hold the
-    history and the result of all of them in memory at once.
+    One ASOF join a group, each written into its columns before the next begins, and of a long history some of the
+    entities at a time: what DuckDB holds meanwhile grows neither with the groups nor with the flights.
 
     Args:
         db: a warehouse with its history, opened by ``labserver.pipeline.sources.warehouse``.
         questions: SQL with the columns row (numbers each row once), the entities' columns (carrier, origin, dest,
-            tailnum), ``minute`` of the day and ISO ``weekday`` of the departure in New York, and ``as_of``.
+            tailnum), ``minute`` of the day and ISO ``weekday`` of the departure in New York, and ``as_of``. It is
+            asked several times and must give the same rows each time.
         catalogue: the features, in the order of the result's columns.
 
     Returns:
@@ -35,33 +41,48 @@ def point_in_time(db: duckdb.DuckDBPyConnection, questions: str, catalogue: Cata
         LabError: if a row's number is not its own.
     """
     asked = _columns(db, f"SELECT row, minute, weekday FROM ({questions}) ORDER BY row")
-    if (np.diff(asked["row"]) <= 0).any():
+    rows = asked["row"]
+    if (np.diff(rows) <= 0).any():
         raise LabError("Each row of a point-in-time join needs a number of its own in the column row.")
-    matrix = np.empty((len(asked["row"]), len(catalogue.features)), np.float32)
-    place = {name: position for position, name in enumerate(catalogue.names)}
+    matrix = np.full((len(rows), len(catalogue.features)), np.nan, np.float32)
+    column = {name: position for position, name in enumerate(catalogue.names)}
     for feature in catalogue.features:
         if feature.request is not None:
-            matrix[:, place[feature.name]] = feature.request(asked["minute"], asked["weekday"])
+            matrix[:, column[feature.name]] = feature.request(asked["minute"], asked["weekday"])
     for group in catalogue.stored:
-        for name, values in _columns(db, as_of_join(questions, group)).items():
-            matrix[:, place[name]] = values
+        for some in _parts(db, len(rows), group):
+            found = _columns(db, as_of_join(questions, group, some))
+            place = np.searchsorted(rows, found.pop("row"))
+            for name, values in found.items():
+                matrix[place, column[name]] = values
     return matrix
 
 
-def as_of_join(questions: str, group: Group) -> str:
-    """SQL for a group's features, one column each, for each question in the order of ``row``.
+def _parts(db: duckdb.DuckDBPyConnection, questions: int, group: Group) -> list[str]:
+    """Conditions that share out a group's entities, each with all its questions and all its history."""
+    (history,) = one_row(db, f"SELECT count(*) FROM history.{group.name}")
+    parts = 1 + (questions + history) // ROWS_AT_ONCE
+    if parts == 1:
+        return ["true"]
+    entity = ", ".join(f"{column}::VARCHAR" for column in group.entity)  # an ENUM has another hash than its text
+    return [f"hash({entity}) % {parts} = {part}" for part in range(parts)]
+
+
+def as_of_join(questions: str, group: Group, some: str = "true") -> str:
+    """SQL for a group's features, one column each, beside the ``row`` of the question.
 
     DuckDB's ASOF join takes the last history row of the entity with ``known_at <= as_of``, and a missing value of that
-    row stays missing: an older one does not come back.
+    row stays missing: an older one does not come back. ``some`` is a condition on the entity's columns.
     """
+    entity = ", ".join(group.entity)
     same = " AND ".join(f"q.{column} = h.{column}" for column in group.entity)
     ages = [f"(q.as_of - h.known_at)::DOUBLE / {HOUR}::DOUBLE AS {f.name}" for f in group.features if f.age]
-    columns = [f"h.{column}" for column in group.columns]
+    columns = ["q.row", *(f"h.{column}" for column in group.columns), *ages]
     return f"""
-        WITH q AS (SELECT row, {", ".join(group.entity)}, epoch_us(as_of) AS as_of FROM ({questions}))
-        SELECT {", ".join(columns + ages)}
-        FROM q ASOF LEFT JOIN history.{group.name} AS h ON {same} AND q.as_of >= h.known_at
-        ORDER BY q.row
+        WITH q AS (SELECT row, {entity}, epoch_us(as_of) AS as_of FROM ({questions}) WHERE {some}),
+             h AS (SELECT * FROM history.{group.name} WHERE {some})
+        SELECT {", ".join(columns)}
+        FROM q ASOF LEFT JOIN h ON {same} AND q.as_of >= h.known_at
     """
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue, Feature, Group, Range
 from labserver.moments import HOUR
+from labserver.pipeline import join
 from labserver.pipeline.join import FLIGHTS, point_in_time
 from labserver.pipeline.sources.warehouse import prepare
 
@@ -36,6 +37,8 @@ HALF = Feature(
 )
 REQUEST = Group(name="request", kind="request", source="request", features=(HALF,))
 SMALL = Catalogue((LEVEL, REQUEST, PLANE))
+ENUMS = f"SELECT * REPLACE (origin::ENUM('LGA', 'EWR', 'JFK') AS origin) FROM ({FLIGHTS})"
+"""The flights with their origins as a data frame's categories come in."""
 GAP = np.nan
 
 
@@ -131,6 +134,19 @@ def test_of_real_flights_too_both_plans_and_any_number_of_threads_give_the_same_
         assert point_in_time(cursor, some, catalogue).tobytes() == joined[4999::5000].tobytes()
     prepare(cursor)
     cursor.execute("RESET threads")
+
+
+@pytest.mark.parametrize("questions", [FLIGHTS, ENUMS], ids=["text", "enums"])
+def test_entities_taken_some_at_a_time_give_the_same_bits(
+    warehouse: duckdb.DuckDBPyConnection,
+    joined: NDArray[np.float32],
+    catalogue: Catalogue,
+    monkeypatch: pytest.MonkeyPatch,
+    questions: str,
+) -> None:
+    monkeypatch.setattr(join, "ROWS_AT_ONCE", 100_000)
+    some = f"SELECT * FROM ({questions}) WHERE row % 10 = 0"
+    assert point_in_time(warehouse, some, catalogue).tobytes() == joined[9::10].tobytes()
 
 
 def test_rows_that_share_a_number_are_refused(db: duckdb.DuckDBPyConnection) -> None:
