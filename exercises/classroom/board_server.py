@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import resource
 import signal
 import socket
 import ssl
@@ -14,11 +15,12 @@ from pathlib import Path
 import uvicorn
 
 from exercises.classroom.app import create_app
+from exercises.classroom.connections import MOST, BoardConnection
 from exercises.classroom.errors import ClassroomError
 from exercises.classroom.store import Store
 
-CONNECTIONS = 1_500
-"""At once: learners of a full class, and some who look."""
+FILES = 100
+"""Open at once besides connections, with room to spare."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,16 @@ def serve(file: Path, where: Where, titles: Sequence[str]) -> None:
         ClassroomError: if the file, the address or the certificate cannot be used.
     """
     _check_certificate(where)
+    _allow_connections()
     with listening(where) as listener, closing(Store(file)) as store:
         board = f"{'https' if where.certificate else 'http'}://{_reached(where.host)}:{listener.getsockname()[1]}"
         print("\n".join(welcome(store, where, board)), flush=True)
         config = uvicorn.Config(
             create_app(store, titles, board),
             log_level="warning",
-            limit_concurrency=CONNECTIONS,
-            proxy_headers=False,  # an address that a client may choose is no address to count its tries by
+            http=BoardConnection,
+            ws="none",
+            proxy_headers=False,
             server_header=False,
             ssl_certfile=where.certificate,
             ssl_keyfile=where.key,
@@ -130,6 +134,14 @@ def _reached(host: str) -> str:
             except OSError:
                 return socket.gethostname()
     return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _allow_connections() -> None:
+    """Raise the limit of open files, and so of connections, where the system's is lower: often it is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST + FILES if hard == resource.RLIM_INFINITY else min(hard, MOST + FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_certificate(where: Where) -> None:

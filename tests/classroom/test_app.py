@@ -19,7 +19,7 @@ from awaiting import PATIENCE
 from boards import Board, board
 
 import exercises.classroom
-from exercises.classroom.keys import ALPHABET, CODE_LENGTH, TRIES_EACH, TRIES_TOGETHER, WINDOW_SECONDS, Tries
+from exercises.classroom.keys import ALPHABET, CODE_LENGTH
 from exercises.classroom.messages import BODY_BYTES
 from exercises.classroom.store import connect
 
@@ -62,30 +62,13 @@ def test_a_code_may_be_typed_in_any_way(running_board: Board) -> None:
         assert running_board.join(token(), code=typed).status_code == 201
 
 
-def test_wrong_codes_are_limited_and_who_is_in_stays_in(tmp_path: Path) -> None:
-    with board(tmp_path / "class.db") as own:
-        known = token()
-        own.join(known)
-        wrong = [own.join(token(), code="AAAA-AAAA").status_code for _ in range(TRIES_EACH)]
-        assert set(wrong) == {401}
-        locked = own.join(token())  # the right code: an attacker must not learn that it is
-        assert locked.status_code == 429
-        assert 0 < int(locked.headers["Retry-After"]) <= WINDOW_SECONDS + 1
-        assert own.post(known, a_post()).status_code == 200
-        assert own.get("/board").status_code == 200
-
-
-def test_all_addresses_together_are_limited_and_the_window_ends() -> None:
-    now = 0.0
-    tries = Tries(lambda: now)
-    assert tries.wait("a") == 0
-    for number in range(TRIES_TOGETHER):
-        tries.failed(str(number))
-    assert tries.wait("somebody new") > 0
-    now = WINDOW_SECONDS + 1
-    assert tries.wait("somebody new") == 0
+def test_the_right_code_passes_whatever_others_tried(running_board: Board) -> None:
+    """In a lecture hall one address may be everybody's."""
+    wrong = [running_board.join(token(), code="AAAAA-AAAAA").status_code for _ in range(200)]
+    assert set(wrong) == {401}
+    assert running_board.join(token()).status_code == 201
     # The arithmetic of the module: less than one in a million for who tries all day.
-    assert TRIES_TOGETHER * 86_400 / WINDOW_SECONDS / len(ALPHABET) ** CODE_LENGTH < 1e-6
+    assert 1_500 * 86_400 / len(ALPHABET) ** CODE_LENGTH < 1e-6
 
 
 def test_a_post_that_comes_again_is_counted_once(running_board: Board, learner: str) -> None:
