@@ -206,10 +206,10 @@ def dying_with_parent(command: Sequence[str], cores: Sequence[int] = ()) -> list
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Send SIGTERM, and SIGKILL if the process has not ended after 15 s."""
+    """Send SIGTERM, and SIGKILL if the process has not ended after 30 s."""
     process.terminate()
     try:
-        process.wait(timeout=15)
+        process.wait(timeout=30)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -87,8 +87,8 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
         # Nothing was left out.
         ("if package not in serving) / 1e6", "if package in ()) / 1e6"),
         # A server that drains, where the one that closes its port at once is meant, and the other way round.
-        ("with kit.stage(0) as stage:\n    at", "with kit.stage(1, drain_seconds=5) as stage:\n    at"),
-        ("with kit.stage(1, drain_seconds=5) as stage:\n    dr", "with kit.stage(0) as stage:\n    dr"),
+        ("with kit.stage(0) as stage:\n    at", "with kit.stage(1, drain_seconds=15) as stage:\n    at"),
+        ("with kit.stage(1, drain_seconds=15) as stage:\n    dr", "with kit.stage(0) as stage:\n    dr"),
         # No byte code is in the image: each start compiles everything.
         (
             'box = opened.enter_context(boxes.start("shipped", **SETTINGS))',
