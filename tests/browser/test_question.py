@@ -44,7 +44,8 @@ def test_after_thirty_days_the_form_answers_with_fresh_values(
 ) -> None:
     service = serve()
     page = visit(service.url).open()
-    predict(page)  # the button keeps the focus, and the departure goes on all the same
+    with page.expect_response("**/v1/predictions"):
+        predict(page)  # the button keeps the focus, and the departure goes on all the same
     move_clock(service, "2013-10-01T00:00:00-04:00")
     expect(page.locator("#clock")).to_have_text("1 Oct 2013, 00:00")
     assert departure(page) == "2013-10-01T02:00"
