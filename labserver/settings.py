@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     """Address of the running service, for commands that call it. If left out, they use the service of `lab start`."""
     host: str = "127.0.0.1"
     """Address to listen on. Teaching stages take loopback only."""
+    hosts: str = ""
+    """Names, separated by commas or blanks, under which a service on loopback without a key may be asked, besides
+    localhost and loopback addresses; ``*`` for any, behind a proxy of one's own."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 for any free one."""
     lesson: Annotated[int, Field(ge=0, le=FINISHED_STAGE)] = FINISHED_STAGE
@@ -41,6 +44,9 @@ class Settings(BaseSettings):
     """Bytes of the longest body; a longer one is rejected with 413."""
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Time limit of a request, from its headers to the end of its answer."""
+    keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
+    """Time that a connection waits for its next request. Longer than a balancer keeps one (60 s is usual): a request
+    that is sent while the service closes the connection is lost."""
     drain_seconds: Annotated[float, Field(ge=0)] = 1.0
     """Time after SIGTERM in which the service answers and reports "not ready", so that balancers turn elsewhere."""
     shutdown_seconds: Annotated[int, Field(ge=0)] = 10

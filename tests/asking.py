@@ -21,16 +21,20 @@ Answer = tuple[int | str, str]
 
 @dataclass
 class Asked:
-    """Counts of answers, by status or kind of error."""
+    """Counts of answers, by status or kind of error, and the seconds each took."""
 
-    slowest: float = 0.0
+    times: list[float] = field(default_factory=list)
     _counts: Counter[int | str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, status: int | str, seconds: float) -> None:
         with self._lock:
             self._counts[status] += 1
-            self.slowest = max(self.slowest, seconds)
+            self.times.append(seconds)
+
+    @property
+    def slowest(self) -> float:
+        return max(self.times, default=0.0)
 
     @property
     def counts(self) -> Counter[int | str]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
 from labserver.settings import Settings
-
-OVERLOADED_SECONDS = 1.0
-"""Seconds after a rejected request during which `/readyz` reports overload, so that a balancer turns elsewhere."""
 
 
 class Admission(Protocol):
@@ -20,10 +16,6 @@ class Admission(Protocol):
     def leave(self) -> None:
         """Count a request out that was let in."""
 
-    @property
-    def overloaded(self) -> bool:
-        """True for a short time after a request was rejected."""
-
 
 class ConcurrencyLimit:
     """Lets in at most ``limit`` concurrent requests."""
@@ -31,12 +23,10 @@ class ConcurrencyLimit:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._inside = 0
-        self._refused_at = -OVERLOADED_SECONDS
 
     def enter(self) -> bool:
         """See :class:`Admission`."""
         if self._inside >= self._limit:
-            self._refused_at = time.monotonic()
             return False
         self._inside += 1
         return True
@@ -44,11 +34,6 @@ class ConcurrencyLimit:
     def leave(self) -> None:
         """See :class:`Admission`."""
         self._inside -= 1
-
-    @property
-    def overloaded(self) -> bool:
-        """See :class:`Admission`."""
-        return time.monotonic() - self._refused_at < OVERLOADED_SECONDS
 
 
 def admission(settings: Settings) -> ConcurrencyLimit:

@@ -13,6 +13,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
+from starlette.routing import Route
 
 from labserver import __version__
 from labserver.api import problems
@@ -23,7 +24,7 @@ from labserver.api.inline import InlinePrediction
 from labserver.api.lifecycle import Drain, Readiness
 from labserver.api.limits import RequestLimits
 from labserver.api.logs import RequestLog, output
-from labserver.api.metrics import HttpMetrics
+from labserver.api.metrics import REFUSED, HttpMetrics
 from labserver.api.monitoring import ShownBeside, expected_series, monitoring_routes
 from labserver.api.routes import description_routes, health_routes, outcome_routes, posts_by_path, prediction_routes
 from labserver.features.catalogue import Catalogue
@@ -66,11 +67,11 @@ def create_app(settings: Settings, backend: Backend, shown: ShownBeside) -> Fast
     service, monitor, outcomes, admission = backend.service, backend.monitor, backend.outcomes, backend.admission
     manifest, catalogue = backend.manifest, backend.catalogue
     metrics = HttpMetrics(backend.registry)
-    health = Readiness(admission, service.problem)
+    health = Readiness(service.problem)
     versions = manifest["model_version"], catalogue.version
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         backend.drain.install(asyncio.get_running_loop(), health.begin_drain)
         structlog.get_logger().info(
             "ready", stage=settings.lesson, bundle=manifest["bundle_hash"][:16], own_parts=shown.own
@@ -79,7 +80,7 @@ def create_app(settings: Settings, backend: Backend, shown: ShownBeside) -> Fast
         # Objects loaded now live until the end: a garbage collection that visits them makes a request wait 20 ms.
         gc.collect()
         gc.freeze()
-        yield
+        yield {REFUSED: metrics.rejected}
         monitor.close()
         outcomes.close()
 
@@ -95,8 +96,8 @@ def create_app(settings: Settings, backend: Backend, shown: ShownBeside) -> Fast
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # its redirects repeat what the client said
     )
-    problems.install(app)
     routers = [
         prediction_routes(service, *versions),
         outcome_routes(outcomes),
@@ -113,6 +114,7 @@ def create_app(settings: Settings, backend: Backend, shown: ShownBeside) -> Fast
             shown,
         ),
     ]
+    problems.install(app, {route.path for router in routers for route in router.routes if isinstance(route, Route)})
     for router in routers:
         app.include_router(router)
     app.router.routes.extend(dashboard_routes())

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 SCOPE_KEY = "labserver.exchange"
+STRICT_POLICY = b"default-src 'none'; frame-ancestors 'self'"
+"""Content-Security-Policy of an answer that is no page: it loads nothing."""
 
 
 @dataclass(slots=True)
@@ -18,12 +20,14 @@ class Exchange:
         answering: whether the answer has begun; after that nothing else can be answered.
         route: template of the path, as soon as a layer knows it; the framework's router notes its own in the scope.
         body: the whole body, once :class:`labserver.api.limits.RequestLimits` has gathered it.
+        policy: Content-Security-Policy of the answer.
     """
 
     request_id: str
     answering: bool = False
     route: str | None = None
     body: bytes | None = None
+    policy: bytes = STRICT_POLICY
 
     def route_in(self, scope: Scope) -> str:
         """The path's template, from the layer that found it, or ``"unmatched"``."""

@@ -10,16 +10,18 @@ from typing import Protocol
 
 import structlog
 
-from labserver.api.admission import Admission
 from labserver.settings import Settings
 
 
 class Readiness:
-    """The service's readiness: ready, draining, overloaded or without its store."""
+    """The service's readiness: ready, draining or without its store.
 
-    def __init__(self, admission: Admission, problem: Callable[[], str | None]) -> None:
+    Overload is none of it: the others behind a balancer are as busy, and if each of them calls itself not ready, no one
+    answers at all. A refused request says itself when to come back.
+    """
+
+    def __init__(self, problem: Callable[[], str | None]) -> None:
         """``problem`` returns why the service behind the API cannot answer, or None."""
-        self._admission = admission
         self._problem = problem
         self._last: str | None = None
         self.draining = False
@@ -35,9 +37,7 @@ class Readiness:
     def _reason(self) -> str | None:
         if self.draining:
             return "draining: this service is about to stop"
-        if problem := self._problem():
-            return problem
-        return "overloaded: requests are being refused" if self._admission.overloaded else None
+        return self._problem()
 
     def begin_drain(self) -> None:
         self.draining = True

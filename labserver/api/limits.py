@@ -1,29 +1,38 @@
-"""Limits of each request: API key, content type, body size, time, and the number of concurrent requests. Pure ASGI."""
+"""Limits of each request: its head, body size, time, and the number of concurrent requests. Pure ASGI."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
+import time
 from collections.abc import Mapping
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from labserver.api import dashboard
 from labserver.api.admission import Admission
 from labserver.api.deadlines import Deadlines
 from labserver.api.exchange import Exchange, exchange_of
+from labserver.api.heads import PATHS_WITHOUT_KEY, HeadCheck, too_large
 from labserver.api.metrics import HttpMetrics
 from labserver.api.problems import Problem, problem_response
 from labserver.settings import Settings
 
-PATHS_WITHOUT_KEY = frozenset({"/healthz", "/readyz"}) | dashboard.PAGE_PATHS
-"""Paths that need no key: the health checks, and the page on which a user types the key."""
 PATHS_ALWAYS_ANSWERED = PATHS_WITHOUT_KEY | {"/metrics", "/v1/monitor"}
 """Paths that are answered however busy the service is: monitoring must see that it is busy."""
 
-REASON_OF_STATUS = {401: "unauthorised", 408: "timeout", 413: "too_large", 415: "not_json", 503: "overload"}
+REASON_OF_STATUS = {
+    400: "not_http",
+    401: "unauthorised",
+    403: "foreign_host",
+    408: "timeout",
+    413: "too_large",
+    415: "not_json",
+    503: "overload",
+}
 """Maps a status to the reason that is counted."""
+RETRY_SECONDS = 1
+MOST_TOLD = 20_000
+"""Connections whose refusals are remembered; a service has hardly as many at once."""
 
 
 class RequestLimits:
@@ -37,15 +46,15 @@ class RequestLimits:
         metrics: HttpMetrics,
         posts: Mapping[str, BaseRoute],
     ) -> None:
-        """``posts`` are the routes that take JSON by POST, by path. At any other path a POST is answered 404 or 405."""
+        """``posts``: see :class:`labserver.api.heads.HeadCheck`."""
         self._app = app
-        self._posts = posts
-        self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
+        self._check = HeadCheck(settings, posts)
         self._max_body = settings.max_body_bytes
         self._room = settings.max_body_bytes * settings.concurrency
         self._deadlines = Deadlines(settings.request_timeout_seconds)
         self._admission = admission
         self._metrics = metrics
+        self._told: dict[tuple[str, int], float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,7 +92,7 @@ class RequestLimits:
 
         If there is no place, the request is rejected without waiting for its body.
         """
-        self._enter()
+        await self._enter(scope)
         self._admission.leave()
         message = await receive()
         if message.get("more_body") or len(message.get("body", b"")) > self._max_body:
@@ -91,34 +100,36 @@ class RequestLimits:
         if message["type"] == "http.disconnect":
             return
         exchange.body = message.get("body", b"")
-        self._enter()
+        await self._enter(scope)
         try:
             await self._app(scope, _replayed(message, receive), send)
         finally:
             self._admission.leave()
 
-    def _enter(self) -> None:
-        if not self._admission.enter():
-            raise Problem(503, "Too many requests at once. Try again.", headers={"Retry-After": "1"})
+    async def _enter(self, scope: Scope) -> None:
+        """Take a place, or refuse the request at once.
 
-    def _check(self, scope: Scope, exchange: Exchange) -> None:
-        length = content_type = key = b""
-        for name, value in scope["headers"]:
-            if name == b"content-length":
-                length = value
-            elif name == b"content-type":
-                content_type = value
-            elif name == b"x-api-key":
-                key = value
-        if self._key is not None and scope["path"] not in PATHS_WITHOUT_KEY and not hmac.compare_digest(key, self._key):
-            raise Problem(401, "The request needs the service's key in the header X-API-Key.")
-        if length.isdigit() and int(length) > self._max_body:
-            raise self._too_large()
-        route = self._posts.get(scope["path"]) if scope["method"] == "POST" else None
-        exchange.route = getattr(route, "path", None)  # for the log: the request might not reach the router
-        if route and not _is_json(content_type):
-            allowed = {"field": "Content-Type", "detail": "not JSON", "allowed": "application/json"}
-            raise Problem(415, "The body must be sent as application/json.", [allowed])
+        A client that asks again on the same connection before the time of ``Retry-After`` is over, and finds no room
+        again, waits until it is over and is then let in or refused. Refused at once it would ask faster than it can be
+        answered, and most of the work would be refusals.
+        """
+        if self._admission.enter():
+            return
+        client = scope["client"]
+        if client is not None and (left := self._told.get(client, 0.0) - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+            if self._admission.enter():
+                return
+        self._remember(client)
+        raise Problem(503, "Too many requests at once. Try again.", headers={"Retry-After": f"{RETRY_SECONDS}"})
+
+    def _remember(self, client: tuple[str, int] | None) -> None:
+        """Note when a connection, known by its client's address and port, was told to come back."""
+        now = time.monotonic()
+        if len(self._told) >= MOST_TOLD:
+            self._told = {known: until for known, until in self._told.items() if until > now}
+        if client is not None and len(self._told) < MOST_TOLD:
+            self._told[client] = now + RETRY_SECONDS
 
     async def _body(self, receive: Receive, message: Message) -> Message:
         """The rest of a body that begins with ``message``, as one message; or the message that the client has left.
@@ -130,7 +141,7 @@ class RequestLimits:
             while message["type"] == "http.request":
                 piece = message.get("body", b"")
                 if len(pieces) + len(piece) > self._max_body:  # a chunked body declares no length
-                    raise self._too_large()
+                    raise too_large(self._max_body)
                 if len(piece) > self._room:
                     raise Problem(503, "Too many bodies are arriving at once. Try again.", headers={"Retry-After": "1"})
                 pieces += piece
@@ -141,14 +152,6 @@ class RequestLimits:
             return message
         finally:
             self._room += len(pieces)
-
-    def _too_large(self) -> Problem:
-        return Problem(
-            413,
-            f"The body is larger than {self._max_body:,} bytes.",
-            [{"field": "body", "detail": "too large", "allowed": f"at most {self._max_body:,} bytes"}],
-            headers={"Connection": "close"},
-        )
 
 
 def _replayed(message: Message, receive: Receive) -> Receive:
@@ -163,7 +166,3 @@ def _replayed(message: Message, receive: Receive) -> Receive:
         return await receive()
 
     return replayed
-
-
-def _is_json(content_type: bytes) -> bool:
-    return content_type.split(b";")[0].strip().lower() == b"application/json"

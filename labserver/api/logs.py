@@ -22,6 +22,7 @@ from labserver.api.exchange import begin
 from labserver.api.lifecycle import Readiness
 from labserver.api.metrics import HttpMetrics
 
+SECURITY_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -125,6 +126,8 @@ class RequestLog:
         self._metrics.started(traffic)
         exchange = begin(scope, self._request_id(scope))
         status = 0
+        # A HEAD is answered as a GET, of which the server leaves out the body.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
         async def tagged_send(message: Message) -> None:
             nonlocal status
@@ -133,15 +136,17 @@ class RequestLog:
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
                 headers.append((b"x-request-id", exchange.request_id.encode()))
+                headers.extend(SECURITY_HEADERS)
+                headers.append((b"content-security-policy", exchange.policy))
                 if self._health.draining:  # so that a client's next request goes to another worker
                     headers.append((b"connection", b"close"))
             await send(message)
 
         try:
-            await self._app(scope, receive, tagged_send)
+            await self._app(asked, receive, tagged_send)
         finally:
             seconds = time.perf_counter() - started
-            route = exchange.route_in(scope)
+            route = exchange.route_in(asked)
             self._metrics.finished(route, scope["method"], status, seconds, traffic)
             if self._enabled:
                 self._write(exchange.request_id, scope["method"], route, status, seconds)

@@ -18,8 +18,19 @@ DURATION_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 
 """Upper ends of the latency buckets in seconds: a quick answer takes about 1 ms, and above 1 s it is too late."""
 
 METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})
-REFUSAL_REASONS = ("overload", "timeout", "too_large", "not_json", "unauthorised")
+REFUSAL_REASONS = (
+    "overload",
+    "timeout",
+    "too_large",
+    "not_json",
+    "unauthorised",
+    "not_http",
+    "head_too_large",
+    "foreign_host",
+)
 """Reasons to reject a request before it reaches a route: a bounded set of labels."""
+REFUSED = "refused"
+"""Key of :meth:`HttpMetrics.rejected` in the application's lifespan state, for what never becomes a request."""
 RECENT_SECONDS = 10.0
 FLUSH_SECONDS = 0.25
 

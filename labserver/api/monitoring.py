@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from labserver.api.metrics import HttpMetrics
 from labserver.api.problems import documented
+from labserver.api.renderings import Rendering
 from labserver.errors import StoreUnavailable
 from labserver.monitor.ports import Monitor
 from labserver.monitor.prometheus import exposition
@@ -102,17 +104,13 @@ def monitoring_routes(
 
     text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}}
 
-    @router.get("/metrics", response_class=Response, responses=text, summary="Read the metrics for Prometheus")
-    async def metrics() -> Response:
-        """For Prometheus: the text format, version 0.0.4."""
+    def page() -> bytes:
         http.flush()
-        return Response(exposition(registry), media_type=CONTENT_TYPE_LATEST)
+        return exposition(registry)
 
-    @router.get("/v1/monitor", summary="Watch the service and the model")
-    async def monitor_state() -> MonitorResponse:
-        """Requests, features, predictions, outcomes and alerts, as the dashboard shows them."""
+    def state() -> bytes:
         now = _now(service)
-        return MonitorResponse(
+        shown = MonitorResponse(
             stage=lesson,
             home=home,
             clock=now.clock.isoformat() if now else None,
@@ -123,6 +121,19 @@ def monitoring_routes(
             requests=http.recent(),
             **monitor.status(),
         )
+        return shown.model_dump_json().encode()
+
+    metrics_page, monitor_document = Rendering(page), Rendering(state)
+
+    @router.get("/metrics", response_class=Response, responses=text, summary="Read the metrics for Prometheus")
+    async def metrics() -> Response:
+        """For Prometheus: the text format, version 0.0.4."""
+        return Response(await asyncio.shield(metrics_page.get()), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/v1/monitor", response_model=MonitorResponse, summary="Watch the service and the model")
+    async def monitor_state() -> Response:
+        """Requests, features, predictions, outcomes and alerts, as the dashboard shows them."""
+        return Response(await asyncio.shield(monitor_document.get()), media_type="application/json")
 
     return router
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -137,6 +137,15 @@ def answer_to(error: Exception, request_id: str | None) -> JSONResponse:
     return problem_response(problem, request_id)
 
 
+def _by_route(error: HTTPException, path: str, paths: Container[str]) -> HTTPException:
+    """What the router says, with what it does not know: the path that was meant, and that a HEAD is taken for a GET."""
+    if error.status_code == 404 and path.rstrip("/") in paths:
+        return Problem(404, f"Not found. There is {path.rstrip('/')}, without a slash at the end.")
+    if error.status_code == 405 and "GET" in (allowed := (error.headers or {}).get("Allow", "")):
+        return Problem(405, str(error.detail), headers={"Allow": allowed.replace("GET", "GET, HEAD")})
+    return error
+
+
 HANDLED_ERRORS = (
     HTTPException,
     RequestValidationError,
@@ -148,10 +157,12 @@ HANDLED_ERRORS = (
 )
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error with a problem document."""
+def install(app: FastAPI, paths: Container[str]) -> None:
+    """Answer every error with a problem document. ``paths`` are those that exist."""
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, HTTPException):
+            error = _by_route(error, request.scope["path"], paths)
         return answer_to(error, exchange_of(request.scope).request_id)
 
     for kind in HANDLED_ERRORS:

@@ -89,19 +89,23 @@ def description_routes(catalogue: Catalogue, manifest: Mapping[str, Any], lesson
     """The routes that describe the catalogue and the model."""
     router = APIRouter(prefix="/v1", responses=documented(401, 408, 503), tags=["description"])
 
-    @router.get("/features", summary="List the features")
-    async def features() -> CatalogueResponse:
-        """The catalogue: every feature with its unit, meaning, owner, definition and ranges."""
-        return CatalogueResponse(**catalogue.described())
+    # Neither changes while the process runs.
+    listed = CatalogueResponse(**catalogue.described()).model_dump_json()
+    described = ModelResponse(
+        stage=lesson,
+        own_parts=own,
+        **{name: manifest[name] for name in ModelResponse.model_fields if name not in {"stage", "own_parts"}},
+    ).model_dump_json()
 
-    @router.get("/model", summary="Describe the model")
-    async def model() -> ModelResponse:
+    @router.get("/features", response_model=CatalogueResponse, summary="List the features")
+    async def features() -> Response:
+        """The catalogue: every feature with its unit, meaning, owner, definition and ranges."""
+        return Response(listed, media_type="application/json")
+
+    @router.get("/model", response_model=ModelResponse, summary="Describe the model")
+    async def model() -> Response:
         """What is served: signature, training window, metrics on held-out months, hashes."""
-        return ModelResponse(
-            stage=lesson,
-            own_parts=own,
-            **{name: manifest[name] for name in ModelResponse.model_fields if name not in {"stage", "own_parts"}},
-        )
+        return Response(described, media_type="application/json")
 
     return router
 

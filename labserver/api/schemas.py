@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -14,7 +14,7 @@ from labserver.service.answer import Answer
 from labserver.service.decision import Decision
 
 MAX_FLIGHTS = 1000
-RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 ALLOWED = {
     "carrier": "two letters or digits, such as UA",
@@ -36,7 +36,17 @@ def _rfc3339(value: object) -> object:
         raise ValueError("not an RFC 3339 time with an offset")
     if not isinstance(value, (str, datetime)):
         raise ValueError("not a string")
+    if isinstance(value, str) and value[17:19] == "60":  # a leap second, which no clock here has
+        try:
+            return datetime.fromisoformat(f"{value[:17]}59{value[19:]}".upper()) + timedelta(seconds=1)
+        except OverflowError:
+            raise ValueError("after the year 9999") from None
     return value
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 1545.0 is an integer (JSON Schema), and how some programs write one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339, json_schema_input_type=datetime), Field(strict=False)]
@@ -73,7 +83,7 @@ class PredictionRequest(StrictModel):
     model_config = ConfigDict(json_schema_extra={"examples": [FLIGHT_EXAMPLE]})
 
     carrier: Annotated[str, Field(pattern="^[A-Z0-9]{2}$")]
-    flight: Annotated[int, Field(ge=1, le=9999)]
+    flight: Annotated[int, BeforeValidator(_whole, json_schema_input_type=int), Field(ge=1, le=9999)]
     origin: Airport
     dest: Airport
     tailnum: Annotated[str | None, Field(pattern="^[A-Z0-9]{2,8}$")] = None

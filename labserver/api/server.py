@@ -138,6 +138,8 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
         "workers": workers,
         "loop": "uvloop",
         "http": "labserver.api.connections:Connection",
+        "ws": "none",
+        "timeout_keep_alive": chosen.keep_alive_seconds,
         "log_config": None,  # ours stays
         "log_level": chosen.log_level,
         "timeout_graceful_shutdown": chosen.shutdown_seconds,

@@ -58,7 +58,7 @@ def check(answer: requests.Response, status: int, field: str) -> None:
 
 
 PREDICTIONS = {
-    "flight as float": (changed(flight=12.0), 422, "flight"),
+    "flight as float": (changed(flight=12.5), 422, "flight"),
     "flight 0": (changed(flight=0), 422, "flight"),
     "flight 10000": (changed(flight=10_000), 422, "flight"),
     "flight of 5000 digits": (changed(flight=1).replace(b'"flight": 1', b'"flight": ' + b"9" * 5000), 400, "body"),
@@ -144,7 +144,9 @@ def test_an_answer_does_not_grow_with_a_name_that_was_sent(service: Running, fie
 
 @pytest.mark.parametrize("path", ["/v1/predictions", "/v1/predictions/batch", "/v1/features/vector", "/v1/outcomes"])
 def test_a_body_that_never_ends_is_cut_off_wherever_it_is_sent(service: Running, path: str) -> None:
-    declared = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n"
+    declared = (
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n"
+    )
     assert raw(service, declared % path.encode()).startswith(b"HTTP/1.1 413 ")
     answer = requests.post(service.url + path, data=(b" " * 65536 for _ in range(32)), headers=JSON, timeout=PATIENCE)
     check(answer, 413, "body")
@@ -166,7 +168,7 @@ def test_a_charset_after_the_content_type_is_fine(service: Running) -> None:
 
 @pytest.mark.parametrize("path", ["/static/%2e%2e/%2e%2e/secret", "/static/..%2f..%2fsecret", "//etc/passwd"])
 def test_no_file_outside_the_docs_is_served(service: Running, path: str) -> None:
-    answer = raw(service, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    answer = raw(service, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 404 ")
 
 
@@ -174,8 +176,8 @@ def test_no_file_outside_the_docs_is_served(service: Running, path: str) -> None
     "request_bytes",
     [
         b"\x16\x03\x01\x00\r\n\r\n",
-        b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-        b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
     ],
     ids=["TLS", "negative length", "broken chunk"],
@@ -185,7 +187,7 @@ def test_what_is_not_http_gets_400(service: Running, request_bytes: bytes) -> No
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(home: Path, tmp_path: Path) -> None:
-    begun = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    begun = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     with running(own_home(home, tmp_path), environment={"LABSERVER_REQUEST_TIMEOUT_SECONDS": "0.5"}) as service:
         for path in (b"/v1/predictions", b"/v1/predictions/batch"):
             started = time.monotonic()
@@ -205,7 +207,9 @@ def test_a_body_that_does_not_come_is_not_waited_for(home: Path, tmp_path: Path)
     ],
 )
 def test_a_client_that_hangs_up_is_no_fault_of_ours(home: Path, tmp_path: Path, path: str) -> None:
-    begun = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    begun = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    )
     with running(own_home(home, tmp_path)) as service:
         raw(service, begun.encode(), answer=False)
         until(lambda: f'"route":"{path}"' in service.log.read_text(), "The request is not in the log.")

@@ -85,7 +85,8 @@ def test_a_body_that_does_not_arrive_is_answered_with_408_and_others_are_not_kep
     home: Path, tmp_path: Path
 ) -> None:
     body = json.dumps(FLIGHT).encode()
-    head = b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    head = b"POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\n"
+    head += b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     with running(own_home(home, tmp_path), environment={"LABSERVER_REQUEST_TIMEOUT_SECONDS": "3"}) as service:
         until(lambda: service.post("/v1/predictions", FLIGHT).status_code == 200)  # the first one takes longest
         with socket.create_connection(("127.0.0.1", int(service.url.rsplit(":", 1)[1])), timeout=PATIENCE) as slow:

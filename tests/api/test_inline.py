@@ -22,7 +22,7 @@ async def pipelined(service: Running, bodies: list[dict[str, Any]]) -> list[tupl
     for (_, writer), body in zip(streams, bodies, strict=True):
         content = json.dumps(body).encode()
         head = (
-            "POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            "POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n"
         )
         writer.write(head.encode() + content)

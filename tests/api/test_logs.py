@@ -75,7 +75,7 @@ def test_the_log_names_no_client_and_no_plane(service: Running) -> None:
     with socket.create_connection(("127.0.0.1", int(service.url.rsplit(":", 1)[1])), timeout=PATIENCE) as connection:
         port = connection.getsockname()[1]
         connection.sendall(
-            b"GET /healthz?who=me HTTP/1.1\r\nHost: x\r\nUser-Agent: someone\r\nX-Request-ID: seen\r\n\r\n"
+            b"GET /healthz?who=me HTTP/1.1\r\nHost: localhost\r\nUser-Agent: someone\r\nX-Request-ID: seen\r\n\r\n"
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
     service.post("/v1/predictions", FLIGHT)

@@ -53,7 +53,8 @@ def test_stage_9_answers_some_at_once_and_refuses_the_rest_at_once(
                 break
     goodput = (counts[200] - len(asked.latencies)) / seconds
     hung = int("timeout" in printed) + asked.unanswered + asked.failed
-    others = sum(number for status, number in counts.items() if status not in (200, 503))
+    # 0: wrk ended while they waited.
+    others = sum(number for status, number in counts.items() if status not in (0, 200, 503))
     note(
         f"stage 9: {5 * limit} connections that ask without a pause, {limit} may be inside",
         counts.total(),
@@ -63,7 +64,7 @@ def test_stage_9_answers_some_at_once_and_refuses_the_rest_at_once(
     )
     assert (hung, others) == (0, 0), (printed, counts, asked.failed, asked.unanswered)
     assert counts[503] > 0
-    assert goodput > 0.1 * peak
+    assert goodput > 0.3 * peak
     assert len(asked.latencies) > 0
 
 

@@ -20,7 +20,7 @@ LIMIT = 4.0
 """Seconds that a request may take in these tests."""
 BODY = json.dumps(FLIGHT).encode()
 BATCH = json.dumps({"flights": [FLIGHT] * 1000}).encode()
-HEAD = b"POST %s HTTP/1.1\r\nHost: faults\r\nContent-Type: application/json\r\n"
+HEAD = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 SINGLE = HEAD % b"/v1/predictions"
 
 Script = Callable[[float], bytes]

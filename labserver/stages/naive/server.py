@@ -22,8 +22,6 @@ def drain(settings: Settings) -> ClosedAtOnce:
 class Everyone:
     """Before lesson 7: whoever comes is let in, until nobody is answered in time."""
 
-    overloaded = False
-
     def enter(self) -> bool:
         return True
 
