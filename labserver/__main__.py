@@ -1,12 +1,13 @@
-"""``labserver``, and ``python -m labserver``: the command line, once Ctrl-C is taken care of."""
+"""``labserver``, and ``python -m labserver``: the command line, once Ctrl-C and SIGTERM are taken care of."""
 
 from __future__ import annotations
 
-from labserver.interrupts import one_line
+from labserver.interrupts import end_on_sigterm, one_line
 
 
 def main() -> None:
     """Run a command. Its imports take a while, and can be interrupted too."""
+    end_on_sigterm()
     with one_line():
         from labserver.cli import main as run
 

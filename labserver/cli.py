@@ -6,6 +6,11 @@ commands: ``serve`` must not load what only ``build`` needs.
 
 from __future__ import annotations
 
+from labserver.interrupts import end_on_sigterm, one_line
+
+if __name__ == "__main__":
+    end_on_sigterm()  # before the other imports, which take a while
+
 import os
 import sys
 from importlib import import_module
@@ -17,7 +22,6 @@ import typer
 
 from labserver.console import console
 from labserver.errors import LabError
-from labserver.interrupts import one_line
 from labserver.settings import FINISHED_STAGE, Settings, settings
 
 COMMANDS = ("labserver.commands.making", "labserver.commands.measuring")

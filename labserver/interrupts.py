@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command with one line, also inside libraries that handle it themselves."""
+"""Signals that end a process: Ctrl-C with one line, also inside libraries that handle it themselves, and SIGTERM."""
 
 from __future__ import annotations
 
@@ -51,3 +51,18 @@ def one_line() -> Iterator[None]:
         sys.stderr.flush()
         # Not sys.exit: threads of libraries may be in the middle of their work, and would hold the process back.
         os._exit(EXIT_CODE)
+
+
+def hold_sigterm() -> None:
+    """Keep a SIGTERM for the program that this process is about to become: see :func:`end_on_sigterm`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def end_on_sigterm() -> None:
+    """End this process on SIGTERM, from the first moment on, until a server puts its own handler in place.
+
+    Process 1 of a container is not ended by a signal without a handler: the kernel drops it. A stop while the service
+    starts would be lost.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

@@ -5,6 +5,11 @@ The application is imported late: ``labserver serve`` becomes this process and m
 
 from __future__ import annotations
 
+from labserver.interrupts import end_on_sigterm
+
+if __name__ == "__main__":
+    end_on_sigterm()  # before the other imports, which take a while
+
 from typing import TYPE_CHECKING
 
 from labserver.api.server import run, worker

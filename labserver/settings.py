@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from labserver.errors import LabError
 
 FINISHED_STAGE = 9
+DEFAULT_PORT = 8000
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the course, if this package runs from a checkout of it."""
 
@@ -30,7 +32,7 @@ class Settings(BaseSettings):
     hosts: str = ""
     """Names, separated by commas or blanks, under which a service on loopback without a key may be asked, besides
     localhost and loopback addresses; ``*`` for any, behind a proxy of one's own."""
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    port: Annotated[int, Field(ge=0, le=65535)] = DEFAULT_PORT
     """Port to listen on; 0 for any free one."""
     lesson: Annotated[int, Field(ge=0, le=FINISHED_STAGE)] = FINISHED_STAGE
     """The stage to run: 9 is the finished service."""
@@ -65,6 +67,28 @@ class Settings(BaseSettings):
     """Predictions older than this many days are dropped from the log."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """The least important lines that are logged."""
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_of_kubernetes(cls, port: object) -> object:
+        """The default, where Kubernetes has put the address of a Service that is named ``labserver``."""
+        if isinstance(port, str) and "://" in port:
+            print(
+                f"LABSERVER_PORT={port} is an address that Kubernetes sets for a Service named labserver; the default "
+                "port is used. `enableServiceLinks: false` in the pod's manifest leaves it out.",
+                file=sys.stderr,
+            )
+            return DEFAULT_PORT
+        return port
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_a_key(cls, key: SecretStr | None) -> SecretStr | None:
+        """Refuse what nobody meant as a key: an unset variable in a manifest arrives as an empty one."""
+        text = key.get_secret_value() if key is not None else None  # an empty one is false
+        if text is not None and (not text.isascii() or not text.isprintable() or text != text.strip() or not text):
+            raise ValueError("a key is printable ASCII without blanks at its ends, and not empty; unset it for no key")
+        return key
 
     @field_validator("home")
     @classmethod
@@ -132,4 +156,5 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "LABSERVER_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise LabError(f"{name}={first.get('input')!r} is not usable: {first['msg']}.") from None
+        shown = "" if name == "LABSERVER_API_KEY" else f"={first.get('input')!r}"
+        raise LabError(f"{name}{shown} is not usable: {first['msg']}.") from None

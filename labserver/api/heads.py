@@ -30,7 +30,7 @@ class HeadCheck:
     def __init__(self, settings: Settings, posts: Mapping[str, BaseRoute]) -> None:
         """``posts`` are the routes that take JSON by POST, by path. At any other path a POST is answered 404 or 405."""
         self._posts = posts
-        self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
+        self._key = settings.api_key.get_secret_value().encode() if settings.api_key is not None else None
         self._max_body = settings.max_body_bytes
         self._names = frozenset(["localhost", *settings.hosts.lower().replace(",", " ").split()])
         self._any_host = "*" in self._names or self._key is not None or not is_loopback(settings.host)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 
 from starlette.routing import BaseRoute
@@ -14,6 +13,7 @@ from labserver.api.deadlines import Deadlines
 from labserver.api.exchange import Exchange, exchange_of
 from labserver.api.heads import PATHS_WITHOUT_KEY, HeadCheck, too_large
 from labserver.api.metrics import HttpMetrics
+from labserver.api.pace import RETRY_SECONDS, Pace
 from labserver.api.problems import Problem, problem_response
 from labserver.settings import Settings
 
@@ -30,9 +30,6 @@ REASON_OF_STATUS = {
     503: "overload",
 }
 """Maps a status to the reason that is counted."""
-RETRY_SECONDS = 1
-MOST_TOLD = 20_000
-"""Connections whose refusals are remembered; a service has hardly as many at once."""
 
 
 class RequestLimits:
@@ -54,7 +51,7 @@ class RequestLimits:
         self._deadlines = Deadlines(settings.request_timeout_seconds)
         self._admission = admission
         self._metrics = metrics
-        self._told: dict[tuple[str, int], float] = {}
+        self._pace = Pace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -107,29 +104,14 @@ class RequestLimits:
             self._admission.leave()
 
     async def _enter(self, scope: Scope) -> None:
-        """Take a place, or refuse the request at once.
+        """Take a place, or refuse the request.
 
-        A client that asks again on the same connection before the time of ``Retry-After`` is over, and finds no room
-        again, waits until it is over and is then let in or refused. Refused at once it would ask faster than it can be
-        answered, and most of the work would be refusals.
+        It is refused at once, unless too many are: see :class:`labserver.api.pace.Pace`.
         """
         if self._admission.enter():
             return
-        client = scope["client"]
-        if client is not None and (left := self._told.get(client, 0.0) - time.monotonic()) > 0:
-            await asyncio.sleep(left)
-            if self._admission.enter():
-                return
-        self._remember(client)
+        await asyncio.sleep(self._pace.hold(scope["client"]))
         raise Problem(503, "Too many requests at once. Try again.", headers={"Retry-After": f"{RETRY_SECONDS}"})
-
-    def _remember(self, client: tuple[str, int] | None) -> None:
-        """Note when a connection, known by its client's address and port, was told to come back."""
-        now = time.monotonic()
-        if len(self._told) >= MOST_TOLD:
-            self._told = {known: until for known, until in self._told.items() if until > now}
-        if client is not None and len(self._told) < MOST_TOLD:
-            self._told[client] = now + RETRY_SECONDS
 
     async def _body(self, receive: Receive, message: Message) -> Message:
         """The rest of a body that begins with ``message``, as one message; or the message that the client has left.

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import resource
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from labserver.api.listening import BACKLOG, address, bind, is_loopback, listen, reserve
 from labserver.errors import LabError
+from labserver.interrupts import hold_sigterm
 from labserver.settings import FINISHED_STAGE, Settings, settings
 
 if TYPE_CHECKING:
@@ -75,6 +79,7 @@ def become(
         reserve(unix_socket, workers)
     share_metrics(chosen.shared_metrics, workers)
     command = server_command(module, workers, port=port, unix_socket=unix_socket)
+    hold_sigterm()
     os.execv(command[0], command)  # noqa: S606
 
 
@@ -84,6 +89,7 @@ def worker(create: Create) -> FastAPI:
 
     configure(settings().log_level)
     _allow_connections()
+    _end_with_supervisor()
     try:
         return create()
     except LabError as error:
@@ -96,6 +102,19 @@ def _allow_connections() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # some systems say infinity and grant less
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _end_with_supervisor() -> None:
+    """Stop, as on SIGTERM, once the supervisor is gone: nobody would restart this worker, and it holds the port."""
+    supervisor = multiprocessing.parent_process()
+    if supervisor is None:
+        return
+
+    def follow() -> None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, name="end-with-supervisor", daemon=True).start()
 
 
 def check_host(chosen: Settings) -> None:

@@ -5,6 +5,11 @@ Also of stage 9 in the course, where the page shows which lesson brought a part 
 
 from __future__ import annotations
 
+from labserver.interrupts import end_on_sigterm
+
+if __name__ == "__main__":
+    end_on_sigterm()  # before the other imports, which take a while
+
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 

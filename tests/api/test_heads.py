@@ -258,7 +258,9 @@ def test_a_connection_that_waits_too_long_is_closed(home: Path, tmp_path: Path) 
         client = socket.create_connection(("127.0.0.1", port(service)), timeout=20)
         with closing(client):
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += client.recv(65536)
             began = time.monotonic()
             assert client.recv(65536) == b""
             assert time.monotonic() - began >= 1.5  # its own time, not that of a request

@@ -24,7 +24,10 @@ from labserver.settings import Settings
 SOLUTION = exercise_of(1).solution.read_text()
 ENTRY = 'ENTRYPOINT ["python", "-m", "labserver.cli", "serve"]'
 CHOWN = "mkdir /srv/gates/var/state && chown 10001:10001 /srv/gates/var/state"
-HEALTH = """CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9000/healthz', timeout=2)"]"""
+HEALTH = (
+    """CMD ["python", "-c", "import urllib.request as u; """
+    """u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:9000/healthz', timeout=2)"]"""
+)
 OPTIONS = "--interval=10s --timeout=3s --start-period=10s --retries=3 "
 AS_SHIPPED = (Path(__file__).parents[2] / "labserver/deploy/Containerfile").read_text()
 

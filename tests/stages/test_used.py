@@ -82,7 +82,8 @@ async def answered(app: FastAPI, until: Callable[[], bool]) -> int:
     """The status of one prediction; then the application lives on until something happens."""
     body, status = json.dumps(FLIGHT).encode(), 0
     path = "/v1/predictions"
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    headers.append((b"content-length", str(len(body)).encode()))
     scope: dict[str, Any] = {
         "type": "http",
         "asgi": {"version": "3.0"},
