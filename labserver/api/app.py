@@ -23,7 +23,8 @@ from labserver.api.docs import serve_docs
 from labserver.api.inline import InlinePrediction
 from labserver.api.lifecycle import Drain, Readiness
 from labserver.api.limits import RequestLimits
-from labserver.api.logs import RequestLog, output
+from labserver.api.log_writer import log_output
+from labserver.api.logs import RequestLog
 from labserver.api.metrics import REFUSED, HttpMetrics
 from labserver.api.monitoring import ShownBeside, expected_series, monitoring_routes
 from labserver.api.routes import description_routes, health_routes, outcome_routes, posts_by_path, prediction_routes
@@ -67,6 +68,7 @@ def create_app(settings: Settings, backend: Backend, shown: ShownBeside) -> Fast
     service, monitor, outcomes, admission = backend.service, backend.monitor, backend.outcomes, backend.admission
     manifest, catalogue = backend.manifest, backend.catalogue
     metrics = HttpMetrics(backend.registry)
+    log_output().on_drop = metrics.lines_dropped
     health = Readiness(service.problem)
     versions = manifest["model_version"], catalogue.version
 
@@ -126,7 +128,7 @@ def create_app(settings: Settings, backend: Backend, shown: ShownBeside) -> Fast
     posts = posts_by_path(routers)
     app.add_middleware(RequestLimits, settings, admission, metrics, posts)
     chatty = settings.log_level in {"debug", "info"}
-    app.add_middleware(RequestLog, health, metrics, posts.keys(), output(), chatty)
+    app.add_middleware(RequestLog, health, metrics, posts.keys(), chatty)
     return app
 
 

@@ -6,13 +6,11 @@ import asyncio
 import logging
 import re
 import secrets
-import sys
 import time
 from collections.abc import Container
-from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
-from typing import BinaryIO, cast
+from typing import BinaryIO, TextIO, cast
 
 import orjson
 import structlog
@@ -20,33 +18,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labserver.api.exchange import begin
 from labserver.api.lifecycle import Readiness
+from labserver.api.log_writer import log_output
 from labserver.api.metrics import HttpMetrics
 
 SECURITY_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
-class LossyStream:
-    """A stream that never raises: a full disk, or a reader that is gone, must not cost an answer."""
+class _TextStream:
+    """The writer, for Python's own logging."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def write(self, data: bytes) -> int:
-        """Write the text, or lose it."""
-        with suppress(OSError):
-            self._stream.write(data)
-        return len(data)
+    def write(self, text: str) -> int:
+        log_output().write(text.encode(errors="backslashreplace"))
+        return len(text)
 
     def flush(self) -> None:
-        """Flush if possible."""
-        with suppress(OSError):
-            self._stream.flush()
-
-
-def output() -> BinaryIO:
-    """The stream that log lines go to."""
-    return cast(BinaryIO, LossyStream(sys.stdout.buffer))
+        return
 
 
 def configure(level: str) -> None:
@@ -60,10 +47,10 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(serializer=orjson.dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(output()),
+        logger_factory=structlog.BytesLoggerFactory(cast(BinaryIO, log_output())),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(cast(TextIO, _TextStream()))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
@@ -102,7 +89,6 @@ class RequestLog:
         health: Readiness,
         metrics: HttpMetrics,
         traffic: Container[str],
-        stream: BinaryIO,
         enabled: bool,
     ) -> None:
         """``traffic`` are the paths that the service is there for: see :class:`HttpMetrics`."""
@@ -110,7 +96,7 @@ class RequestLog:
         self._traffic = traffic
         self._health = health
         self._metrics = metrics
-        self._stream = stream
+        self._output = log_output()
         self._enabled = enabled
         self._lines: list[bytes] = []
         self._prefix = secrets.token_hex(8)
@@ -154,8 +140,7 @@ class RequestLog:
     def flush(self) -> None:
         """Write the collected lines."""
         lines, self._lines = self._lines, []
-        self._stream.write(b"".join(lines))
-        self._stream.flush()
+        self._output.write(b"".join(lines))
 
     def _write(self, request_id: str, method: str, route: str, status: int, seconds: float) -> None:
         line = {

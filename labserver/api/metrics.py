@@ -68,6 +68,11 @@ class HttpMetrics:
         self._rejected = Counter(
             "requests_rejected", "Requests turned away before they reached the service.", ["reason"], registry=registry
         )
+        self._dropped_lines = Counter(
+            "log_lines_dropped",
+            "Lines of the log that were not written: nobody reads, or the disk is full.",
+            registry=registry,
+        )
         self._reasons = {reason: self._rejected.labels(reason) for reason in REFUSAL_REASONS}
         self._every = 0.0 if self._shared else FLUSH_SECONDS
         self._due = 0.0
@@ -131,6 +136,10 @@ class HttpMetrics:
         """Count a rejected request; ``reason`` is one of :data:`REFUSAL_REASONS`."""
         self._counts[reason] += 1
         self._reasons[reason].inc()
+
+    def lines_dropped(self, number: int) -> None:
+        """Count lines of the log that were not written. From any thread."""
+        self._dropped_lines.inc(number)
 
     def recent(self) -> dict[str, Any]:
         """The dashboard's figures: counts of this process, and rate and percentiles of the last ten seconds.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from labserver.api.listening import BACKLOG, address, bind, is_loopback, listen, reserve
+from labserver.api.log_writer import log_output
 from labserver.errors import LabError
 from labserver.interrupts import hold_sigterm
 from labserver.settings import FINISHED_STAGE, Settings, settings
@@ -201,7 +202,7 @@ def run(create: Create, worker: str) -> None:
         serve(create, worker, chosen.workers, chosen.inherited, chosen.unix_socket)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.stdout.flush()
+        log_output().finish()
         sys.stderr.flush()
         # Not sys.exit: a native library that is unloaded half-loaded prints pages of its own leaks after the one line.
         os._exit(1)

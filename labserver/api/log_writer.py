@@ -1,0 +1,83 @@
+"""Writes the log in a thread of its own: a reader that stops, or a full disk, must not cost an answer.
+
+A pipe that nobody reads is no error: the write just does not return. On the event loop it would stop every answer, the
+health check and the end of the process with it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import cache
+
+ROOM_BYTES = 4 * 1024 * 1024
+"""Bytes that wait for a slow reader; what does not fit is dropped and counted."""
+STDOUT = 1
+FAREWELL_SECONDS = 1.0
+"""Time at the end of the process for what still waits."""
+
+
+class LogWriter:
+    """A binary stream onto a file descriptor. Takes whole lines; never waits and never raises."""
+
+    def __init__(self, descriptor: int, room: int = ROOM_BYTES) -> None:
+        self._descriptor = descriptor
+        self._room = room
+        self._blocks: deque[bytes] = deque()
+        self._waiting = 0
+        self._changed = threading.Condition()
+        self.dropped = 0
+        self.on_drop: Callable[[int], object] = int
+        """Called with a number of lines that were dropped, from any thread."""
+        threading.Thread(target=self._run, name="log-writer", daemon=True).start()
+
+    def write(self, data: bytes) -> int:
+        """Take the lines, or drop them if too much waits already."""
+        with self._changed:
+            fits = self._waiting + len(data) <= self._room
+            if fits and data:
+                self._blocks.append(data)
+                self._waiting += len(data)
+                self._changed.notify_all()
+        if not fits:
+            self._drop(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing to do: what was taken is on its way."""
+
+    def finish(self, seconds: float = FAREWELL_SECONDS) -> bool:
+        """Wait until all is written; False if that takes too long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting, seconds)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._blocks))
+                block = self._blocks.popleft()
+            try:
+                rest = memoryview(block)
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+            except OSError:
+                self._drop(block)
+            with self._changed:
+                self._waiting -= len(block)
+                self._changed.notify_all()
+
+    def _drop(self, data: bytes) -> None:
+        lines = data.count(b"\n") or 1
+        self.dropped += lines
+        self.on_drop(lines)
+
+
+@cache
+def log_output() -> LogWriter:
+    """The writer of this process, onto standard output."""
+    writer = LogWriter(STDOUT)
+    atexit.register(writer.finish)
+    return writer
