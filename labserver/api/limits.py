@@ -13,7 +13,7 @@ from labserver.api.deadlines import Deadlines
 from labserver.api.exchange import Exchange, exchange_of
 from labserver.api.heads import PATHS_WITHOUT_KEY, HeadCheck, too_large
 from labserver.api.metrics import HttpMetrics
-from labserver.api.pace import RETRY_SECONDS, Pace
+from labserver.api.pace import Pace
 from labserver.api.problems import Problem, problem_response
 from labserver.settings import Settings
 
@@ -110,8 +110,9 @@ class RequestLimits:
         """
         if self._admission.enter():
             return
-        await asyncio.sleep(self._pace.hold(scope["client"]))
-        raise Problem(503, "Too many requests at once. Try again.", headers={"Retry-After": f"{RETRY_SECONDS}"})
+        refusal = self._pace.refuse(scope["client"])
+        await asyncio.sleep(refusal.hold)
+        raise Problem(503, "Too many requests at once. Try again.", headers={"Retry-After": str(refusal.retry_after)})
 
     async def _body(self, receive: Receive, message: Message) -> Message:
         """The rest of a body that begins with ``message``, as one message; or the message that the client has left.

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-RETRY_SECONDS = 1
-"""What a refused client is told to wait, by ``Retry-After``."""
-EARLY_AT_ONCE = 500
-"""Clients that ask again too early and are refused at once, a second: some 5 % of a core."""
+EARLY_AT_ONCE = 100
+"""Clients that ask again too early and are refused at once, a second: about 1 % of a core."""
+CLIENTS_A_SECOND = 400
+"""Connections that are told to come back in the same second; the more there are, the longer each is told to wait."""
 MOST_TOLD = 20_000
 """Connections whose refusals are remembered; a service has hardly as many at once."""
 
@@ -21,8 +22,21 @@ Client = tuple[str, int]
 """Address and port: one connection."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How to refuse a request.
+
+    Attributes:
+        hold: seconds until the refusal is sent; 0 for at once.
+        retry_after: seconds that the client is told to wait from then on.
+    """
+
+    hold: float
+    retry_after: int
+
+
 class Pace:
-    """Says how long to hold a refusal back. Of one event loop's thread."""
+    """Says how to refuse a request. Of one event loop's thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -30,28 +44,27 @@ class Pace:
         self._second = 0.0
         self._early = 0
 
-    def hold(self, client: Client | None) -> float:
-        """Seconds until the refusal that is due now should be sent; 0 for at once.
+    def refuse(self, client: Client | None) -> Refusal:
+        """How to refuse the request that is here now.
 
         Args:
             client: whose connection it is; None for a Unix socket, whose clients cannot be told apart.
         """
         now = self._clock()
-        left = self._told.get(client, 0.0) - now if client else 0.0
-        held = left if left > 0 and not self._at_once(now) else 0.0
-        if client:
-            self._tell(client, now, now + held + RETRY_SECONDS)
-        return held
-
-    def _at_once(self, now: float) -> bool:
-        """Take one of this second's early refusals that are sent at once, if any is left."""
         if now - self._second >= 1.0:
-            self._second, self._early = now, 0
+            self._begin_second(now)
+        left = self._told.get(client, 0.0) - now if client else 0.0
+        hold = left if left > 0 and not self._at_once() else 0.0
+        retry_after = 1 + len(self._told) // CLIENTS_A_SECOND
+        if client and (client in self._told or len(self._told) < MOST_TOLD):
+            self._told[client] = now + hold + retry_after
+        return Refusal(hold, retry_after)
+
+    def _begin_second(self, now: float) -> None:
+        self._second, self._early = now, 0
+        self._told = {known: until for known, until in self._told.items() if until > now}
+
+    def _at_once(self) -> bool:
+        """Take one of this second's early refusals that are sent at once, if any is left."""
         self._early += 1
         return self._early <= EARLY_AT_ONCE
-
-    def _tell(self, client: Client, now: float, until: float) -> None:
-        if len(self._told) >= MOST_TOLD:
-            self._told = {known: when for known, when in self._told.items() if when > now}
-        if client in self._told or len(self._told) < MOST_TOLD:
-            self._told[client] = until

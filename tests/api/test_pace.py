@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labserver.api import pace
-from labserver.api.pace import EARLY_AT_ONCE, RETRY_SECONDS, Pace
+from labserver.api.pace import CLIENTS_A_SECOND, EARLY_AT_ONCE, Pace, Refusal
 
 
 class Clock:
@@ -19,11 +19,14 @@ def connection(number: int) -> tuple[str, int]:
     return ("127.0.0.1", number)
 
 
+AT_ONCE = Refusal(0.0, 1)
+
+
 def spent(clock: Clock) -> Pace:
     """A pace whose early refusals of this second are all sent."""
     made = Pace(clock)
     for _ in range(EARLY_AT_ONCE + 1):
-        assert made.hold(connection(0)) == 0
+        assert made.refuse(connection(0)) == AT_ONCE
     return made
 
 
@@ -34,29 +37,37 @@ def test_who_asks_too_early_is_refused_at_once_while_that_costs_little() -> None
 def test_beyond_that_it_waits_until_the_time_it_was_told_is_over() -> None:
     clock = Clock()
     own = spent(clock)
-    assert own.hold(connection(1)) == 0  # its first: at once, whatever others do
+    assert own.refuse(connection(1)) == AT_ONCE  # its first: at once, whatever others do
     clock.now += 0.25
-    assert own.hold(connection(1)) == RETRY_SECONDS - 0.25
-    clock.now += RETRY_SECONDS - 0.25  # the refusal is sent, and it asks again without a pause
-    assert own.hold(connection(2)) == 0
-    for _ in range(EARLY_AT_ONCE):
-        own.hold(connection(2))
-    assert own.hold(connection(1)) == RETRY_SECONDS
+    assert own.refuse(connection(1)) == Refusal(0.75, 1)
+    clock.now += 0.75  # the refusal is sent, and it asks again without a pause
+    for _ in range(EARLY_AT_ONCE + 1):
+        own.refuse(connection(2))
+    assert own.refuse(connection(1)) == Refusal(1.0, 1)
 
 
 def test_who_heeds_it_is_never_held() -> None:
     clock = Clock()
     own = spent(clock)
     for _ in range(5):
-        assert own.hold(connection(1)) == 0
-        clock.now += RETRY_SECONDS
+        assert own.refuse(connection(1)) == AT_ONCE
+        clock.now += 1.0
         for _ in range(EARLY_AT_ONCE + 1):
-            own.hold(connection(2))
+            own.refuse(connection(2))
 
 
 def test_clients_of_a_unix_socket_are_not_taken_for_one() -> None:
     own = spent(Clock())
-    assert [own.hold(None) for _ in range(5)] == [0.0] * 5
+    assert [own.refuse(None) for _ in range(5)] == [AT_ONCE] * 5
+
+
+def test_the_more_are_told_to_come_back_the_later_they_are_told_to() -> None:
+    clock = Clock()
+    own = Pace(clock)
+    told = [own.refuse(connection(number)).retry_after for number in range(2 * CLIENTS_A_SECOND + 1)]
+    assert (told[0], told[CLIENTS_A_SECOND - 1], told[CLIENTS_A_SECOND], told[-1]) == (1, 1, 2, 3)
+    clock.now += 10  # all of them are gone
+    assert own.refuse(connection(0)).retry_after == 1
 
 
 def test_what_is_remembered_is_bounded_and_new_connections_find_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,8 +75,8 @@ def test_what_is_remembered_is_bounded_and_new_connections_find_room_again(monke
     clock = Clock()
     own = spent(clock)
     for number in range(1, 6):
-        assert own.hold(connection(number)) == 0
+        assert own.refuse(connection(number)) == AT_ONCE
     assert len(own._told) == 3
-    clock.now += RETRY_SECONDS + 0.5
-    assert own.hold(connection(9)) == 0
+    clock.now += 1.5
+    assert own.refuse(connection(9)) == AT_ONCE
     assert list(own._told) == [connection(9)]
