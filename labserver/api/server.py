@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from labserver.api.listening import BACKLOG, address, bind, is_loopback, listen, reserve
 from labserver.api.log_writer import log_output
 from labserver.errors import LabError
-from labserver.interrupts import hold_sigterm
+from labserver.interrupts import hold_sigterm, succeed_on_sigterm
 from labserver.settings import FINISHED_STAGE, Settings, settings
 
 if TYPE_CHECKING:
@@ -168,7 +168,9 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
     }
     if unix_socket:
         try:
-            uvicorn.Server(uvicorn.Config(create(), uds=str(unix_socket), **options)).run()
+            server = uvicorn.Server(uvicorn.Config(create(), uds=str(unix_socket), **options))
+            succeed_on_sigterm()
+            server.run()
         finally:
             unix_socket.unlink(missing_ok=True)
         return
@@ -183,6 +185,7 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
     config = uvicorn.Config(create(), backlog=BACKLOG, **options)
     listen(bound)
     structlog.get_logger().info("listening", address=address(bound))
+    succeed_on_sigterm()
     uvicorn.Server(config).run(sockets=[bound])
 
 
