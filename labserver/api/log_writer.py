@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -21,7 +22,10 @@ FAREWELL_SECONDS = 1.0
 
 
 class LogWriter:
-    """A binary stream onto a file descriptor. Takes whole lines; never waits and never raises."""
+    """A binary stream onto a file descriptor. Takes whole lines; never waits and never raises.
+
+    A regular file takes lines at once: they are in it before the answer that they tell of is sent.
+    """
 
     def __init__(self, descriptor: int, room: int = ROOM_BYTES) -> None:
         self._descriptor = descriptor
@@ -32,10 +36,15 @@ class LogWriter:
         self.dropped = 0
         self.on_drop: Callable[[int], object] = int
         """Called with a number of lines that were dropped, from any thread."""
-        threading.Thread(target=self._run, name="log-writer", daemon=True).start()
+        self._at_once = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        if not self._at_once:
+            threading.Thread(target=self._run, name="log-writer", daemon=True).start()
 
     def write(self, data: bytes) -> int:
         """Take the lines, or drop them if too much waits already."""
+        if self._at_once:
+            self._put(data)
+            return len(data)
         with self._changed:
             fits = self._waiting + len(data) <= self._room
             if fits and data:
@@ -59,15 +68,18 @@ class LogWriter:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._blocks))
                 block = self._blocks.popleft()
-            try:
-                rest = memoryview(block)
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
-            except OSError:
-                self._drop(block)
+            self._put(block)
             with self._changed:
                 self._waiting -= len(block)
                 self._changed.notify_all()
+
+    def _put(self, block: bytes) -> None:
+        try:
+            rest = memoryview(block)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            self._drop(block)
 
     def _drop(self, data: bytes) -> None:
         lines = data.count(b"\n") or 1

@@ -33,6 +33,14 @@ def test_lines_come_out_whole_and_in_their_order() -> None:
     assert writer.dropped == 0
 
 
+def test_a_file_has_each_line_at_once(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        writer = LogWriter(file.fileno())
+        for number in range(100):
+            writer.write(b"%d\n" % number)
+            assert (tmp_path / "log").read_bytes().endswith(b"%d\n" % number)
+
+
 def test_what_does_not_fit_is_dropped_and_counted_and_nobody_waits() -> None:
     reading, writing = os.pipe()
     told: list[int] = []
