@@ -51,7 +51,7 @@ class RequestLimits:
         self._deadlines = Deadlines(settings.request_timeout_seconds)
         self._admission = admission
         self._metrics = metrics
-        self._pace = Pace()
+        self._pace = Pace(settings.request_timeout_seconds / 2)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -1,7 +1,7 @@
-"""Writes the log in a thread of its own: a reader that stops, or a full disk, must not cost an answer.
+"""Writes the log: a reader that stops, or a full disk, must not cost an answer.
 
 A pipe that nobody reads is no error: the write just does not return. On the event loop it would stop every answer, the
-health check and the end of the process with it.
+health check and the end of the process with it. So a thread writes to pipes and terminals.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ FAREWELL_SECONDS = 1.0
 
 
 class LogWriter:
-    """A binary stream onto a file descriptor. Takes whole lines; never waits and never raises.
+    """A binary stream onto a file descriptor. Takes whole lines; never waits for a reader and never raises.
 
-    A regular file takes lines at once: they are in it before the answer that they tell of is sent.
+    A regular file has no reader to wait for and gets lines at once: a line that is written before an answer is in the
+    file before it. A disk that hangs stops the caller.
     """
 
     def __init__(self, descriptor: int, room: int = ROOM_BYTES) -> None:
@@ -56,7 +57,7 @@ class LogWriter:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing to do: what was taken is on its way."""
+        """Do nothing: what was taken is on its way. Loggers call it."""
 
     def finish(self, seconds: float = FAREWELL_SECONDS) -> bool:
         """Wait until all is written; False if that takes too long."""

@@ -38,7 +38,9 @@ class Refusal:
 class Pace:
     """Says how to refuse a request. Of one event loop's thread."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """``longest`` is the most seconds to hold a refusal: below the time limit of a request."""
+        self._longest = longest
         self._clock = clock
         self._told: dict[Client, float] = {}
         self._second = 0.0
@@ -54,8 +56,8 @@ class Pace:
         if now - self._second >= 1.0:
             self._begin_second(now)
         left = self._told.get(client, 0.0) - now if client else 0.0
-        hold = left if left > 0 and not self._at_once() else 0.0
-        retry_after = 1 + len(self._told) // CLIENTS_A_SECOND
+        hold = min(left, self._longest) if left > 0 and not self._at_once() else 0.0
+        retry_after = max(1, min(1 + len(self._told) // CLIENTS_A_SECOND, int(self._longest)))
         if client and (client in self._told or len(self._told) < MOST_TOLD):
             self._told[client] = now + hold + retry_after
         return Refusal(hold, retry_after)

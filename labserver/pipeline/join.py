@@ -17,15 +17,16 @@ FLIGHTS = """SELECT flight_id AS row, carrier, origin, dest, tailnum, minute, we
     FROM flights"""
 
 
-ROWS_AT_ONCE = 1_000_000
-"""Questions and history in one query: a year of flights and the history of its planes are just below."""
+ROWS_AT_ONCE = 500_000
+"""Questions in one query, and rows of a history that is not shared out: a year of flights is less."""
 
 
 def point_in_time(db: duckdb.DuckDBPyConnection, questions: str, catalogue: Catalogue) -> NDArray[np.float32]:
     """Join every feature to ``questions``, as known at each row's ``as_of``.
 
-    One ASOF join a group, each written into its columns before the next begins, and of a long history some of the
-    entities at a time: what DuckDB holds meanwhile grows neither with the groups nor with the flights.
+    One ASOF join a group, each written into its columns before the next begins. Many flights are joined in parts: those
+    of some entities where the history is long, because an entity's questions meet its own history alone, and any some
+    where it is short. So DuckDB does not hold, sort and return all of them at once.
 
     Args:
         db: a warehouse with its history, opened by ``labserver.pipeline.sources.warehouse``.
@@ -49,38 +50,40 @@ def point_in_time(db: duckdb.DuckDBPyConnection, questions: str, catalogue: Cata
     for feature in catalogue.features:
         if feature.request is not None:
             matrix[:, column[feature.name]] = feature.request(asked["minute"], asked["weekday"])
+    del asked
     for group in catalogue.stored:
-        for some in _parts(db, len(rows), group):
-            found = _columns(db, as_of_join(questions, group, some))
+        for part in _parts(db, len(rows), group):
+            found = _columns(db, as_of_join(questions, group, *part))
             place = np.searchsorted(rows, found.pop("row"))
             for name, values in found.items():
                 matrix[place, column[name]] = values
     return matrix
 
 
-def _parts(db: duckdb.DuckDBPyConnection, questions: int, group: Group) -> list[str]:
-    """Conditions that share out a group's entities, each with all its questions and all its history."""
+def _parts(db: duckdb.DuckDBPyConnection, questions: int, group: Group) -> list[tuple[str, str]]:
+    """Conditions that share out a group's questions, each with the condition on the history that they need."""
     (history,) = one_row(db, f"SELECT count(*) FROM history.{group.name}")
+    if history <= ROWS_AT_ONCE:
+        parts = 1 + questions // ROWS_AT_ONCE
+        return [(f"row % {parts} = {part}", "true") for part in range(parts)]
     parts = 1 + (questions + history) // ROWS_AT_ONCE
-    if parts == 1:
-        return ["true"]
     entity = ", ".join(f"{column}::VARCHAR" for column in group.entity)  # an ENUM has another hash than its text
-    return [f"hash({entity}) % {parts} = {part}" for part in range(parts)]
+    return [(f"hash({entity}) % {parts} = {part}",) * 2 for part in range(parts)]
 
 
-def as_of_join(questions: str, group: Group, some: str = "true") -> str:
+def as_of_join(questions: str, group: Group, asked: str = "true", known: str = "true") -> str:
     """SQL for a group's features, one column each, beside the ``row`` of the question.
 
     DuckDB's ASOF join takes the last history row of the entity with ``known_at <= as_of``, and a missing value of that
-    row stays missing: an older one does not come back. ``some`` is a condition on the entity's columns.
+    row stays missing: an older one does not come back. ``asked`` and ``known`` are conditions on questions and history.
     """
     entity = ", ".join(group.entity)
     same = " AND ".join(f"q.{column} = h.{column}" for column in group.entity)
     ages = [f"(q.as_of - h.known_at)::DOUBLE / {HOUR}::DOUBLE AS {f.name}" for f in group.features if f.age]
     columns = ["q.row", *(f"h.{column}" for column in group.columns), *ages]
     return f"""
-        WITH q AS (SELECT row, {entity}, epoch_us(as_of) AS as_of FROM ({questions}) WHERE {some}),
-             h AS (SELECT * FROM history.{group.name} WHERE {some})
+        WITH q AS (SELECT row, {entity}, epoch_us(as_of) AS as_of FROM ({questions}) WHERE {asked}),
+             h AS (SELECT * FROM history.{group.name} WHERE {known})
         SELECT {", ".join(columns)}
         FROM q ASOF LEFT JOIN h ON {same} AND q.as_of >= h.known_at
     """

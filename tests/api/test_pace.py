@@ -24,7 +24,7 @@ AT_ONCE = Refusal(0.0, 1)
 
 def spent(clock: Clock) -> Pace:
     """A pace whose early refusals of this second are all sent."""
-    made = Pace(clock)
+    made = Pace(5, clock)
     for _ in range(EARLY_AT_ONCE + 1):
         assert made.refuse(connection(0)) == AT_ONCE
     return made
@@ -63,11 +63,25 @@ def test_clients_of_a_unix_socket_are_not_taken_for_one() -> None:
 
 def test_the_more_are_told_to_come_back_the_later_they_are_told_to() -> None:
     clock = Clock()
-    own = Pace(clock)
+    own = Pace(5, clock)
     told = [own.refuse(connection(number)).retry_after for number in range(2 * CLIENTS_A_SECOND + 1)]
     assert (told[0], told[CLIENTS_A_SECOND - 1], told[CLIENTS_A_SECOND], told[-1]) == (1, 1, 2, 3)
     clock.now += 10  # all of them are gone
     assert own.refuse(connection(0)).retry_after == 1
+
+
+def test_nobody_is_held_nor_sent_away_for_longer_than_half_a_request_may_take() -> None:
+    clock = Clock()
+    own = Pace(2.5, clock)
+    told = [own.refuse(connection(number)) for number in range(10 * CLIENTS_A_SECOND)]
+    assert {refusal.retry_after for refusal in told} == {1, 2}
+    for _ in range(EARLY_AT_ONCE + 1):
+        own.refuse(connection(1))
+    assert own.refuse(connection(10 * CLIENTS_A_SECOND - 1)).hold == 2.0
+    short = Pace(0.5, clock)
+    for _ in range(EARLY_AT_ONCE + 1):
+        short.refuse(connection(1))
+    assert short.refuse(connection(1)) == Refusal(0.5, 1)
 
 
 def test_what_is_remembered_is_bounded_and_new_connections_find_room_again(monkeypatch: pytest.MonkeyPatch) -> None:

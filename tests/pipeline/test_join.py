@@ -13,7 +13,7 @@ from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue, Feature, Group, Range
 from labserver.moments import HOUR
 from labserver.pipeline import join
-from labserver.pipeline.join import FLIGHTS, point_in_time
+from labserver.pipeline.join import FLIGHTS, _parts, point_in_time
 from labserver.pipeline.sources.warehouse import prepare
 
 
@@ -137,14 +137,16 @@ def test_of_real_flights_too_both_plans_and_any_number_of_threads_give_the_same_
 
 
 @pytest.mark.parametrize("questions", [FLIGHTS, ENUMS], ids=["text", "enums"])
-def test_entities_taken_some_at_a_time_give_the_same_bits(
+def test_joined_in_parts_by_entity_and_by_row_the_bits_are_the_same(
     warehouse: duckdb.DuckDBPyConnection,
     joined: NDArray[np.float32],
     catalogue: Catalogue,
     monkeypatch: pytest.MonkeyPatch,
     questions: str,
 ) -> None:
-    monkeypatch.setattr(join, "ROWS_AT_ONCE", 100_000)
+    monkeypatch.setattr(join, "ROWS_AT_ONCE", 10_000)
+    kinds = {condition.split("(")[0] for group in catalogue.stored for condition, _ in _parts(warehouse, 33_677, group)}
+    assert {kind.split(" ")[0] for kind in kinds} == {"hash", "row"}
     some = f"SELECT * FROM ({questions}) WHERE row % 10 = 0"
     assert point_in_time(warehouse, some, catalogue).tobytes() == joined[9::10].tobytes()
 
