@@ -98,6 +98,7 @@ class RequestLimits:
             return
         exchange.body = message.get("body", b"")
         await self._enter(scope)
+        self._pace.admitted(scope["client"])
         try:
             await self._app(scope, _replayed(message, receive), send)
         finally:
@@ -111,7 +112,11 @@ class RequestLimits:
         if self._admission.enter():
             return
         refusal = self._pace.refuse(scope["client"])
-        await asyncio.sleep(refusal.hold)
+        if refusal.hold:
+            try:
+                await asyncio.sleep(refusal.hold)
+            finally:
+                self._pace.sent(refusal)
         raise Problem(503, "Too many requests at once. Try again.", headers={"Retry-After": str(refusal.retry_after)})
 
     async def _body(self, receive: Receive, message: Message) -> Message:
