@@ -79,7 +79,7 @@ def fit(table: TrainingTable, threshold: float, trainer: Trainer = train_model) 
         "base_rate": scores(late[test], rate.predict(flights[test])),
     }
     onnx = export(model, signature)
-    predictor = OnnxPredictor(onnx, threads=2)
+    predictor = OnnxPredictor(onnx)
     largest = check_export(model, predictor, features[~table.train], threshold)
     matrix = features.to_numpy()
     golden = matrix[~table.train][:1]
@@ -115,7 +115,7 @@ def keep(bundle: Bundle, table: TrainingTable) -> Fitted:
     places = bundle.signature.places(table.catalogue)
     matrix = table.features.to_numpy().take(places, axis=1)[table.train]
     facts = {name: bundle.manifest[name] for name in FACTS}
-    return Fitted(bundle.model, facts, OnnxPredictor(bundle.model, threads=2).probabilities(matrix))
+    return Fitted(bundle.model, facts, OnnxPredictor(bundle.model).probabilities(matrix))
 
 
 def signature_facts(signature: Signature) -> dict[str, Any]:

@@ -56,8 +56,22 @@ class Vocabulary:
             )
 
 
-def check_times(flight: Flight, clock: datetime, last_departure: datetime) -> datetime:
+def check_times(
+    flight: Flight,
+    clock: datetime,
+    last_departure: datetime,
+    *,
+    clock_is: str = "the clock",
+    about: str = f": {ABOUT_2013}",
+) -> datetime:
     """The prediction time of a request.
+
+    Args:
+        flight: as it was asked about.
+        clock: the earliest moment that can be asked about. Where the whole history is at hand, that is its beginning.
+        last_departure: of the schedule.
+        clock_is: what ``clock`` is, for the message.
+        about: what else the message says of a departure outside the schedule.
 
     Raises:
         Refused: for a departure outside the schedule, or an ``as_of`` before the clock (the store already knows
@@ -66,15 +80,15 @@ def check_times(flight: Flight, clock: datetime, last_departure: datetime) -> da
     if not clock < flight.scheduled_departure <= last_departure:
         raise Refused(
             "scheduled_departure",
-            f"{flight.scheduled_departure.isoformat()} is outside the schedule: {ABOUT_2013}",
-            f"after {clock.isoformat()} (the clock) and up to {last_departure.isoformat()}",
+            f"{flight.scheduled_departure.isoformat()} is outside the schedule{about}",
+            f"after {clock.isoformat()} ({clock_is}) and up to {last_departure.isoformat()}",
         )
     as_of = flight.asked_at(clock)
     if flight.as_of is not None and not clock <= as_of <= flight.scheduled_departure:
         raise Refused(
             "as_of",
             f"{as_of.isoformat()} cannot be answered",
-            f"{clock.isoformat()} (the clock) to the scheduled departure; left out, it is "
+            f"{clock.isoformat()} ({clock_is}) to the scheduled departure; left out, it is "
             f"{LEAD_TIME.seconds // 3600} hours before departure",
         )
     return as_of
