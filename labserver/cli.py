@@ -72,7 +72,7 @@ def serve(
         copy_snapshot(load_bundle(chosen.bundle).snapshot, chosen.online_store)
     if bound and sys.stderr.isatty():
         console.print(f"Stage {chosen.lesson} answers at {address(bound)}/ once it is ready. Ctrl-C stops it.")
-    become(process, chosen, workers, port=bound, unix_socket=unix_socket)
+    become(process, workers, port=bound, unix_socket=unix_socket)
 
 
 def _process(chosen: Settings) -> str:

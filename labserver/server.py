@@ -43,7 +43,8 @@ def application(chosen: Settings, parts: Parts, shown: ShownBeside | None = None
     from labserver.service.selection import by_name
 
     context, service = assemble(parts, chosen)
-    registry, outcomes = new_registry(), OutcomeStore(chosen.outcomes)
+    registry = new_registry()
+    outcomes = OutcomeStore(chosen.outcomes, max_days=chosen.outcome_days)
     detector = parts.drift(context) if parts.drift else None
     beside = parts.shadow(context) if parts.shadow else None
     shadow = by_name(beside, context.catalogue) if beside else None

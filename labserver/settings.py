@@ -64,7 +64,9 @@ class Settings(BaseSettings):
     prediction_log_megabytes: Annotated[int, Field(ge=1)] = 256
     """Size in megabytes at which the oldest predictions are dropped from the log; one holds about 4,000 predictions."""
     prediction_log_days: Annotated[float, Field(gt=0)] = 30.0
-    """Predictions older than this many days are dropped from the log."""
+    """Predictions older than this many days are dropped from the log. Time in which no service ran does not count."""
+    outcome_days: Annotated[float, Field(gt=0)] = 90.0
+    """Outcomes are deleted this many days after they arrived: long after the predictions that they belong to."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """The least important lines that are logged."""
 
@@ -128,11 +130,6 @@ class Settings(BaseSettings):
     @property
     def prediction_log(self) -> Path:
         return self.state / "predictions.db"
-
-    @property
-    def shared_metrics(self) -> Path:
-        """Folder in which several workers of one service add up their counts; emptied at each start."""
-        return self.state / f"metrics-{self.port}"
 
     @property
     def outcomes(self) -> Path:

@@ -70,12 +70,7 @@ def serve(port: int | None, unix_socket: Path | None = None) -> None:
         print(places(address(bound), variables))
     sys.stdout.flush()
     os.environ |= variables
-    become(
-        "labserver.stages.server",
-        chosen.model_copy(update={"home": Path(variables["LABSERVER_HOME"])}),
-        port=bound,
-        unix_socket=unix_socket,
-    )
+    become("labserver.stages.server", port=bound, unix_socket=unix_socket)
 
 
 def places(url: str, variables: Mapping[str, str]) -> str:

@@ -50,18 +50,12 @@ def server_command(
 
 
 def become(
-    module: str,
-    chosen: Settings,
-    workers: int = 1,
-    *,
-    port: socket.socket | None = None,
-    unix_socket: Path | None = None,
+    module: str, workers: int = 1, *, port: socket.socket | None = None, unix_socket: Path | None = None
 ) -> NoReturn:
     """Replace this process by the service, so that a signal to it is a signal to the service.
 
     Args:
         module: whose process it is, as for :func:`server_command`.
-        chosen: as the environment says them.
         workers: worker processes; they share one page of metrics.
         port: a bound socket.
         unix_socket: listen there instead.
@@ -73,12 +67,10 @@ def become(
 
     if port is not None:
         port.set_inheritable(True)
-        number = int(port.getsockname()[1])
-        chosen = chosen.model_copy(update={"port": number})
-        os.environ["LABSERVER_PORT"] = str(number)
+        os.environ["LABSERVER_PORT"] = str(port.getsockname()[1])
     if unix_socket is not None:
         reserve(unix_socket, workers)
-    share_metrics(chosen.shared_metrics, workers)
+    share_metrics(workers)
     command = server_command(module, workers, port=port, unix_socket=unix_socket)
     hold_sigterm()
     os.execv(command[0], command)  # noqa: S606
@@ -87,12 +79,15 @@ def become(
 def worker(create: Create) -> FastAPI:
     """Make the application of one of several workers. A fault that a person can fix ends the process with one line."""
     from labserver.api.logs import configure
+    from labserver.monitor.workers import reserve_shared
 
     configure(settings().log_level)
     _allow_connections()
     _end_with_supervisor()
     try:
-        return create()
+        app = create()
+        reserve_shared()
+        return app
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
@@ -149,6 +144,7 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
     from uvicorn.supervisors import Multiprocess
 
     from labserver.api.logs import configure
+    from labserver.monitor.workers import remove_shared
 
     chosen = settings()
     check_host(chosen)
@@ -180,7 +176,10 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
     if workers > 1:
         bound.set_inheritable(True)
         config = uvicorn.Config(worker, factory=True, **options)
-        Multiprocess(config, sockets=[bound]).run()
+        try:
+            Multiprocess(config, sockets=[bound]).run()
+        finally:
+            remove_shared()
         return
     config = uvicorn.Config(create(), backlog=BACKLOG, **options)
     listen(bound)

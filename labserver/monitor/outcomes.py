@@ -1,15 +1,21 @@
-"""Outcomes, on disk before they are acknowledged."""
+"""Outcomes, on disk before they are acknowledged, for as many days as they are kept."""
 
 from __future__ import annotations
 
 import queue
 import sqlite3
 import threading
+import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from labserver.errors import Damaged, LabError
+from labserver.monitor.age import Now
+from labserver.monitor.named_file import NamedFile
 
 
 class OutcomeConflict(LabError):
@@ -31,21 +37,34 @@ class OutcomeStore:
     """Writes outcomes with one thread, many in one transaction, each flushed to disk before its future resolves."""
 
     BATCH = 500
+    PRUNE_SECONDS = 600.0
+    """Between two looks for outcomes that are too old; one follows the other at once while there are more."""
+    PRUNE_ROWS = 5_000
+    """Outcomes that are deleted at once: those that wait to be written wait for it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, max_days: float) -> None:
         """Open or make the file.
+
+        Args:
+            path: the database file.
+            max_days: age at which outcomes are deleted, from their arrival here; see
+                :class:`labserver.monitor.age.Now`.
 
         Raises:
             Damaged: if the file is not a database.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._max_days = path, max_days
         try:
             self._db = _opened(path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise Damaged(
-                f"The outcomes at {path} cannot be read ({error}). Move the file away to start a new one; "
-                "it holds what was acknowledged, so keep it."
+                f"The outcomes at {path} cannot be opened ({error}). Check the disk and the folder's permissions. If "
+                "the file is damaged, move it away to start a new one; it holds what was acknowledged, so keep it."
             ) from None
+        self._file: NamedFile | None = NamedFile(path)
+        [newest] = self._db.execute("SELECT CAST(strftime('%s', max(received_at)) AS REAL) FROM outcomes").fetchone()
+        self._now = Now(newest)
+        self._prune_at = 0.0
         self.errors = 0
         """Number of writes that failed."""
         self._queue: queue.Queue[_Work | None] = queue.Queue(maxsize=10_000)
@@ -88,25 +107,69 @@ class OutcomeStore:
                 return
 
     def _commit(self, batch: list[_Work]) -> None:
-        conflicts: dict[int, OutcomeConflict] = {}
+        """Write a batch and acknowledge it, if what was written is in the file that the path names."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            for number, (outcome, _) in enumerate(batch):
-                if problem := self._insert(outcome):
-                    conflicts[number] = problem
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            if self._replaced():
+                self._begin_anew()
+            conflicts = self._written(batch)
+            if self._replaced():
+                self._begin_anew()
+                conflicts = self._written(batch)
+                if self._replaced():
+                    raise sqlite3.OperationalError("the file is being replaced")
+        except (sqlite3.Error, OSError) as error:
             self.errors += 1
+            failed = error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))
             for _, future in batch:
-                future.set_exception(error)
+                future.set_exception(failed)
             return
-        for number, (_, future) in enumerate(batch):
-            if number in conflicts:
-                future.set_exception(conflicts[number])
+        for (_, future), conflict in zip(batch, conflicts, strict=True):
+            if conflict:
+                future.set_exception(conflict)
             else:
                 future.set_result(None)
+        self._prune()
+
+    def _written(self, batch: Sequence[_Work]) -> list[OutcomeConflict | None]:
+        """Write a batch in one transaction; for each outcome the conflict, if there is one."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            conflicts = [self._insert(outcome) for outcome, _ in batch]
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        return conflicts
+
+    def _replaced(self) -> bool:
+        """True if what is written would not be in the file that the path names."""
+        return self._file is None or self._file.replaced()
+
+    def _begin_anew(self) -> None:
+        """Open the file that the path names now, or make one. What was in the other one is not ours to bring back."""
+        self.errors += 1
+        structlog.get_logger().error("outcomes_replaced", detail=f"{self._path.name} was deleted or replaced")
+        self._db.close()  # first: SQLite takes two connections to one file for one, and this one's log may be gone
+        self._file = None
+        self._db = _opened(self._path)
+        self._file = NamedFile(self._path)
+
+    def _prune(self) -> None:
+        """Delete what is too old, if it is time to. A fault is counted; the outcomes that wait are not its concern."""
+        if time.monotonic() < self._prune_at:
+            return
+        try:
+            gone = self._db.execute(
+                "DELETE FROM outcomes WHERE id IN "
+                "(SELECT id FROM outcomes WHERE received_at < datetime(?, 'unixepoch') LIMIT ?)",
+                (self._now() - self._max_days * 86_400, self.PRUNE_ROWS),
+            ).rowcount
+        except sqlite3.Error:
+            self.errors += 1
+            gone = 0
+        if gone < self.PRUNE_ROWS:
+            self._prune_at = time.monotonic() + self.PRUNE_SECONDS
 
     def _insert(self, outcome: Outcome) -> OutcomeConflict | None:
         done = self._db.execute(
@@ -123,6 +186,7 @@ class OutcomeStore:
 
 def _opened(path: Path) -> sqlite3.Connection:
     """The file, with its table; closed again if it is not usable."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, isolation_level=None, timeout=10.0, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
@@ -131,6 +195,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             "CREATE TABLE IF NOT EXISTS outcomes (id TEXT PRIMARY KEY, arrival_delay_minutes REAL, "
             "received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
         )
+        db.execute("CREATE INDEX IF NOT EXISTS by_time ON outcomes (received_at)")
     except sqlite3.Error:
         db.close()
         raise

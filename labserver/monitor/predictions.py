@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from labserver.moments import HOUR, MICROSECOND
+from labserver.monitor.age import Now
+from labserver.monitor.named_file import NamedFile
 from labserver.monitor.served import Served
 
 Row = tuple[Any, ...]
@@ -60,12 +62,14 @@ class PredictionLog:
             path: the database file.
             model_version: noted with every row.
             max_bytes: size at which the oldest rows go.
-            max_days: age at which they go.
+            max_days: age at which they go; see :class:`labserver.monitor.age.Now`.
         """
         self._path = path
         self._model_version = model_version
         self._max_bytes, self._max_days = max_bytes, max_days
         self._db: sqlite3.Connection | None = None
+        self._file: NamedFile | None = None
+        self._now: Now | None = None
         self._waiting: list[Row] = []
         self._beside: list[Row] = []
         self.written = self.dropped = self.errors = self.size = 0
@@ -89,7 +93,7 @@ class PredictionLog:
         if not self._waiting and not self._beside:
             return
         try:
-            db = self._db = self._db or self._open()
+            db = self._opened()
             db.execute("BEGIN IMMEDIATE")
             for start in range(0, len(self._waiting), ROWS_A_STATEMENT):
                 rows = self._waiting[start : start + ROWS_A_STATEMENT]
@@ -108,8 +112,9 @@ class PredictionLog:
         raises.
         """
         try:
-            db = self._db = self._db or self._open()
-            before = (time.time() - self._max_days * 86_400) * 1e6
+            db = self._opened()
+            self._now = self._now or Now(_newest(db))
+            before = (self._now() - self._max_days * 86_400) * 1e6
             db.execute(
                 "DELETE FROM predictions WHERE n < coalesce("
                 "(SELECT n FROM predictions WHERE made_at >= ? ORDER BY n LIMIT 1), 9223372036854775807)",
@@ -130,7 +135,16 @@ class PredictionLog:
         self.flush()
         if self._db is not None:
             self._db.close()
-            self._db = None
+            self._db = self._file = None
+
+    def _opened(self) -> sqlite3.Connection:
+        """The file that the path names now."""
+        if self._file is not None and self._file.replaced():
+            self._failed(FileNotFoundError(f"{self._path.name} was deleted or replaced; a new one is begun"))
+        if self._db is None:
+            self._db = self._open()
+            self._file = NamedFile(self._path)
+        return self._db
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +168,7 @@ class PredictionLog:
         self.problem = str(error)
         if self._db is not None:
             self._db.close()  # rolls back, and closes a file that was deleted or replaced
-            self._db = None
+            self._db = self._file = None
 
     def _rows(self, served: Served) -> list[Row]:
         now = time.time_ns() // 1000
@@ -184,6 +198,12 @@ class PredictionLog:
             )
             for i, ((flight, answer), asked) in enumerate(zip(served.pairs, served.asked.tolist(), strict=True))
         ]
+
+
+def _newest(db: sqlite3.Connection) -> float | None:
+    """When the newest row was made, in seconds since 1970; None if there is none."""
+    row = db.execute("SELECT made_at / 1e6 FROM predictions ORDER BY n DESC LIMIT 1").fetchone()
+    return float(row[0]) if row else None
 
 
 def _bytes(db: sqlite3.Connection) -> int:

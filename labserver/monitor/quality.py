@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from labserver.model.calibration import expected_calibration_error
 from labserver.moments import microseconds
 from labserver.monitor import thresholds
+from labserver.monitor.named_file import NamedFile
 
 LATE_MINUTES = 15.0
 """A flight is late if it arrives more minutes than this after schedule; the model's question."""
@@ -59,6 +60,7 @@ class QualityReader:
     def __init__(self, predictions: Path, outcomes: Path) -> None:
         self._predictions, self._outcomes = predictions, outcomes
         self._db: sqlite3.Connection | None = None
+        self._files: list[NamedFile] = []
         self._seen: tuple[int, ...] = ()
         self._last = Quality()
 
@@ -81,8 +83,11 @@ class QualityReader:
         if self._db is not None:
             self._db.close()
             self._db = None
+            self._seen = ()
 
     def _read(self, clock: datetime) -> Quality:
+        if any(file.replaced() for file in self._files):
+            self.close()
         db = self._db = self._db or self._open()
         # Both change whenever someone else commits.
         seen = tuple(db.execute(f"PRAGMA {name}.data_version").fetchone()[0] for name in ("main", "log"))
@@ -114,6 +119,7 @@ class QualityReader:
         except sqlite3.Error:
             db.close()
             raise
+        self._files = [NamedFile(path) for path in (self._outcomes, self._predictions)]
         return db
 
 

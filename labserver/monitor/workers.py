@@ -13,25 +13,78 @@ folder, and the worker that gets the request adds them up (the multiprocess mode
 - ``GET /v1/monitor`` shows the worker that answers, apart from ``quality``.
 
 One worker per container and more containers is simpler: each then has its own page, and Prometheus sums.
+
+The folder is in memory where the system has such a place: the files are mapped into the workers, and the kernel ends a
+process that writes into a map for which a full disk has no room (SIGBUS).
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+from labserver.errors import LabError
 
 SHARED_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Variable with the folder. The library reads it at import, so it must be set before the workers start."""
+MEMORY = Path("/dev/shm")  # noqa: S108  (each folder in there is made by mkdtemp, for its user alone)
+PREFIX = "labserver-metrics-"
+NEW = ".new-"
+LOCK = "lock"
+"""File of the folder that the supervisor keeps locked as long as it lives."""
 
 
-def share_metrics(folder: Path, workers: int) -> None:
-    """Prepare the environment for the workers of a service that is about to start.
+def share_metrics(workers: int) -> None:
+    """Prepare the environment for the workers of a service that is about to start, in this process.
 
-    The folder is emptied: files of an earlier run would be added to this one's.
+    The folder is new: files of an earlier run would be added to this one's. Those of runs that have ended are removed.
     """
     os.environ.pop(SHARED_FOLDER_VARIABLE, None)
-    shutil.rmtree(folder, ignore_errors=True)
+    place = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    _remove_left(place)
     if workers > 1:
-        folder.mkdir(parents=True)
-        os.environ[SHARED_FOLDER_VARIABLE] = str(folder.resolve())
+        new = Path(tempfile.mkdtemp(prefix=NEW + PREFIX, dir=place))
+        # Never closed: the lock ends with the process, however it ends, and outlasts the exec in between.
+        lock = os.open(new / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.set_inheritable(lock, True)
+        folder = new.rename(place / new.name.removeprefix(NEW))  # another start sees it once it is locked
+        os.environ[SHARED_FOLDER_VARIABLE] = str(folder)
+
+
+def remove_shared() -> None:
+    """Remove the folder, once the workers have ended."""
+    if folder := os.environ.get(SHARED_FOLDER_VARIABLE):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def reserve_shared() -> None:
+    """Let this worker's files have their room now, where the system can: a file that only names it has none.
+
+    Raises:
+        LabError: if there is none.
+    """
+    folder = os.environ.get(SHARED_FOLDER_VARIABLE)
+    if not folder or not hasattr(os, "posix_fallocate"):
+        return
+    for file in Path(folder).glob(f"*_{os.getpid()}.db"):
+        try:
+            with file.open("r+b") as opened:
+                os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+        except OSError as error:
+            raise LabError(
+                f"Several workers count in {folder}, which has no room ({error.strerror}). Make room there, or start "
+                "one worker."
+            ) from None
+
+
+def _remove_left(place: Path) -> None:
+    """Remove the folders of this user whose supervisor has ended."""
+    for folder in place.glob(PREFIX + "*"):
+        with suppress(OSError), (folder / LOCK).open("r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
+import psutil
+import pytest
 import requests
 from asking import asking, metrics, ready, shown, wait_for
 from awaiting import PATIENCE
@@ -102,3 +105,49 @@ def test_predictions_go_on_when_the_log_cannot_be_written(home: Path, tmp_path: 
     assert others == 0, asked.counts
     assert asked.counts[200] > 0 < asked.counts[503]
     assert code in (0, -15)
+
+
+MOUNT = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"')
+"""Starts a command with a small disk of its own in place of a folder."""
+
+
+def fill(disk: Path) -> None:
+    """Leave not one byte."""
+    with (disk / "filling").open("wb", buffering=0) as file:
+        for size in (65_536, 4_096, 1):
+            with pytest.raises(OSError, match="No space left"):
+                while True:
+                    file.write(b"x" * size)
+
+
+def test_a_full_disk_ends_none_of_several_workers(home: Path, tmp_path: Path, full: bool, note: Note) -> None:
+    state = own_home(home, tmp_path) / "state"
+    state.mkdir(exist_ok=True)
+    if shutil.which("unshare") is None or subprocess.run([*MOUNT, str(state), "true"], check=False).returncode:
+        pytest.skip("No folder can be mounted here.")
+    enough = 3_000 if full else 400
+    program = [*MOUNT, str(state), sys.executable, "-m", "labserver.cli", "serve"]
+    with running(tmp_path, program=program, arguments=["--workers", "2"]) as service:
+        before = metrics(service.url)  # both have begun
+        wait_for(lambda: len(serving(service)) == 2)
+        first = serving(service)
+        fill(Path(f"/proc/{service.process.pid}/root{state}"))
+        with asking(service.url, 3) as asked:
+            wait_for(lambda: asked.total > enough)
+        page = metrics(service.url)
+        after = serving(service)
+    others = asked.total - asked.counts[200]
+    note(
+        "disk full, two workers",
+        asked.total,
+        others + len(first - after),
+        f"{shown(asked.counts)}; {len(first - after)} workers ended",
+    )
+    assert (others, after) == (0, first)
+    assert page["prediction_score_count"] > before.get("prediction_score_count", 0)
+
+
+def serving(service: Running) -> set[int]:
+    """The processes of its workers."""
+    children = psutil.Process(service.process.pid).children()
+    return {child.pid for child in children if "spawn_main" in " ".join(child.cmdline())}

@@ -43,7 +43,7 @@ def make(home: Path, tmp_path: Path) -> Iterator[Make]:
         settings = Settings(home=own_home(home, tmp_path / "home"))
         parts = parts_of_stage(9)
         context, service = assemble(parts, settings)
-        outcomes, registry = OutcomeStore(settings.outcomes), new_registry()
+        outcomes, registry = OutcomeStore(settings.outcomes, max_days=90), new_registry()
         assert parts.drift
         watched = Watched(settings, context.bundle, context.catalogue, registry, outcomes, parts.drift(context))
         monitor = ModelMonitor(replace(watched, **changed))

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -113,10 +113,72 @@ def test_old_rows_go(tmp_path: Path) -> None:
     log.prune()
     assert count(path) == 3
     log.close()
-    log = log_at(path, max_days=1e-9)
+    time.sleep(0.01)
+    log = log_at(path, max_days=0.001 / 86_400)
+    log.prune()
+    time.sleep(0.01)  # the newest row is as old as the time that has passed since
     log.prune()
     assert count(path) == 0
     log.close()
+
+
+@pytest.mark.parametrize("jump", [40, -40, 4_000])
+@pytest.mark.parametrize("while_it_runs", [False, True])
+def test_a_clock_that_jumps_deletes_no_young_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: float, while_it_runs: bool
+) -> None:
+    path = tmp_path / "log.db"
+    log = log_at(path)
+    log.add(served(range(10)))
+    log.flush()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE predictions SET made_at = made_at - (10 - n) * 3 * 86400000000")  # up to 27 days ago
+    if not while_it_runs:
+        log.close()
+        log = log_at(path)
+    system = time.time
+    monkeypatch.setattr(time, "time", lambda: system() + jump * 86_400)
+    log.add(served(range(10, 12)))
+    for _ in range(2):
+        log.flush()
+        log.prune()
+    log.close()
+    assert count(path) == 12
+    monkeypatch.setattr(time, "time", system)  # it is set right again
+    log = log_at(path)
+    log.prune()
+    log.close()
+    assert count(path) == 12
+
+
+def remove(path: Path) -> None:
+    for file in path.parent.glob(path.name + "*"):
+        file.unlink()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        remove,
+        lambda path: path.with_name(path.name + "-wal").unlink(),
+        lambda path: path.rename(path.with_name("elsewhere.db")),
+    ],
+    ids=["deleted", "without-its-write-ahead-log", "moved"],
+)
+def test_a_log_that_is_gone_is_begun_anew_and_that_is_counted(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    path = tmp_path / "log.db"
+    log = log_at(path)
+    log.add(served(range(3)))
+    log.flush()
+    assert (log.errors, log.written) == (0, 3)
+    harm(path)
+    log.add(served(range(3, 5)))
+    log.flush()
+    assert (log.errors, log.written) == (1, 5)
+    log.close()
+    with closing(sqlite3.connect(path)) as db:
+        ids = [int(identifier, 16) for (identifier,) in db.execute("SELECT id FROM predictions ORDER BY n")]
+    assert ids[-2:] == [3, 4]
 
 
 def test_a_log_that_is_too_large_loses_its_oldest_rows_and_the_file_stops_growing(tmp_path: Path) -> None:

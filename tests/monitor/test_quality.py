@@ -48,7 +48,7 @@ class Log:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Iterator[tuple[Log, OutcomeStore, QualityReader]]:
-    log, outcomes = Log(tmp_path / "predictions.db"), OutcomeStore(tmp_path / "outcomes.db")
+    log, outcomes = Log(tmp_path / "predictions.db"), OutcomeStore(tmp_path / "outcomes.db", max_days=90)
     reader = QualityReader(log.path, tmp_path / "outcomes.db")
     yield log, outcomes, reader
     reader.close()
@@ -101,7 +101,7 @@ def test_the_order_of_predictions_and_outcomes_does_not_matter(
     folder = tmp_path / str(next(NAMES))
     folder.mkdir()
     with closing(Log(folder / "predictions.db")) as log:
-        outcomes = OutcomeStore(folder / "outcomes.db")
+        outcomes = OutcomeStore(folder / "outcomes.db", max_days=90)
         reader = QualityReader(log.path, folder / "outcomes.db")
         for kind, number in events:
             if kind == "predict":

@@ -7,11 +7,13 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 from awaiting import until
 from services import FLIGHT, Running, own_home, running
 from test_live import metrics
 
+from labserver.monitor.workers import SHARED_FOLDER_VARIABLE, share_metrics
 from labserver.running.process import free_port
 
 pytestmark = pytest.mark.slow
@@ -21,7 +23,11 @@ COUNT = ("http_request_duration_seconds_count", "POST", "/v1/predictions", "200"
 
 def workers(service: Running) -> set[int]:
     """Those that have begun to count, by the files in which they do."""
-    return {int(file.stem.rpartition("_")[2]) for file in service.home.glob("state/metrics-*/gauge_livesum_*.db")}
+    return {int(file.stem.rpartition("_")[2]) for file in counting_in(service).glob("gauge_livesum_*.db")}
+
+
+def counting_in(service: Running) -> Path:
+    return Path(psutil.Process(service.process.pid).environ()[SHARED_FOLDER_VARIABLE])
 
 
 def ask(service: Running, times: int) -> None:
@@ -57,3 +63,28 @@ def after_a_death(service: Running) -> None:
     assert metrics(service)[COUNT] >= 60, "what it had counted stays counted"
     until(lambda: metrics(service)["http_requests_in_flight",] == 1)
     until(lambda: len(workers(service)) == 2, "It is not replaced.")
+
+
+def test_the_folder_in_which_they_count_ends_with_the_service_however_that_ends(home: Path, tmp_path: Path) -> None:
+    folder = own_home(home, tmp_path)
+    with running(folder, arguments=["--workers", "2"]) as service:
+        kept = counting_in(service)
+        with running(folder, arguments=["--workers", "2"]) as killed:
+            left = counting_in(killed)
+            assert kept.is_dir(), "A second service of one home took the folder of the first."
+            assert left.is_dir()
+            assert left != kept
+            killed.process.kill()
+            killed.process.wait()
+            assert left.is_dir()
+        with running(folder):
+            assert [kept.is_dir(), left.is_dir()] == [True, False], "Only what nobody uses goes at the next start."
+        ask(service, 5)
+        assert metrics(service)[COUNT] == 5
+    assert not kept.exists()
+
+
+def test_one_worker_counts_in_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SHARED_FOLDER_VARIABLE, "/somebody/else's")
+    share_metrics(1)
+    assert SHARED_FOLDER_VARIABLE not in os.environ
