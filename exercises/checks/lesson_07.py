@@ -34,7 +34,9 @@ ALONE_SECONDS, FLOOD_SECONDS, AFTERWARDS_SECONDS = 2.0, 3.0, 2.0
 """Seconds of each load."""
 FLOOD_FACTOR = 2.0
 """The flood, against what the service was measured to answer just before."""
-FLOOD_TRIES = 3
+LEAST_FLOOD_FACTOR = 1.2
+"""The weakest flood that is one: of six requests one is too many."""
+FLOOD_TRIES = 4
 """Floods, of which one must go well: a machine may have other things to do for three seconds. Without a limit none
 does.
 """
@@ -180,15 +182,16 @@ def live(attempt: Attempt) -> Iterator[CheckFinding]:
         ask = asker(service, body, 48 * plan.workers)
         ask(20.0, 1.0)  # the first requests touch what later ones find ready
         alone = ask(15.0, ALONE_SECONDS)
-        capacity = most(service, body, plan.limit)
-        rate = FLOOD_FACTOR * capacity
+        factor = FLOOD_FACTOR
         for _ in range(FLOOD_TRIES):
-            flood = ask(rate, FLOOD_SECONDS)
+            capacity = most(service, body, plan.limit)  # each time: what the machine can do changes
+            flood = ask(factor * capacity, FLOOD_SECONDS)
             findings = list(in_a_flood(alone, capacity, flood, plan.limit))
             if all(found.passed for found in findings):
                 break
-            if not flood.shed:  # the machine has become faster meanwhile, or there is no limit
-                rate *= 2
+            # Without a refusal the machine has become faster, or there is no limit. With some, but requests without an
+            # answer, it has become slower: a refusal takes time too.
+            factor = factor * 2 if not flood.shed else max(LEAST_FLOOD_FACTOR, factor / 1.3)
         yield from in_time(findings)
         after = ask(max(5.0, len(flood.latencies) / FLOOD_SECONDS / 2), AFTERWARDS_SECONDS)
     answered = len(after.latencies) / after.asked
