@@ -1,10 +1,33 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and whether a folder takes any."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+
+from labserver.errors import LabError
+
+ROOM = 2 * 1024 * 1024
+"""Bytes that the files of a service that starts need at least."""
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder if it is missing, and see whether there is room in it for the files of a service that starts.
+
+    Raises:
+        LabError: if not; says why.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(ROOM))
+            probe.flush()
+    except OSError as error:
+        raise LabError(
+            f"A service keeps its state in {folder}, which takes no files ({error.strerror or error}). Make room, give "
+            "this user the right to write there, or set LABSERVER_HOME to a folder elsewhere and run `labserver build`."
+        ) from None
 
 
 def write_whole(file: Path, content: bytes, mode: int = 0o644) -> None:

@@ -23,6 +23,7 @@ from labserver.api.log_writer import log_output
 from labserver.errors import LabError
 from labserver.interrupts import hold_sigterm, succeed_on_sigterm
 from labserver.settings import FINISHED_STAGE, Settings, settings
+from labserver.writing import check_writable
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -137,7 +138,7 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
         unix_socket: listen there instead.
 
     Raises:
-        LabError: if the port or something else that the service needs is not usable.
+        LabError: if the port, the state folder or something else that the service needs is not usable.
     """
     import structlog
     import uvicorn
@@ -148,6 +149,7 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
 
     chosen = settings()
     check_host(chosen)
+    check_writable(chosen.state)
     _allow_connections()
     configure(chosen.log_level)
     options: dict[str, Any] = {

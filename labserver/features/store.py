@@ -22,6 +22,7 @@ from labserver.features.catalogue import Catalogue, Group
 from labserver.features.flight import Flight
 from labserver.features.lookup import Lookup
 from labserver.moments import from_microseconds
+from labserver.writing import check_writable
 
 NO_ENTITY = (None, None, None, None)
 """A question that touches every table and finds nothing."""
@@ -234,8 +235,9 @@ def copy_snapshot(snapshot: Path, path: Path) -> None:
 
     Raises:
         Damaged: if the snapshot is not a database.
+        LabError: if the folder takes no files.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(path.parent)
     temporary = path.with_suffix(".new")
     shutil.copyfile(snapshot, temporary)
     try:
@@ -250,8 +252,13 @@ def copy_snapshot(snapshot: Path, path: Path) -> None:
 
 
 def provide(snapshot: Path, path: Path) -> None:
-    """Start with a copy of a bundle's snapshot where there is no store yet. Of several workers one makes it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Start with a copy of a bundle's snapshot where there is no store yet. Of several workers one makes it.
+
+    Raises:
+        Damaged: if the snapshot is not a database.
+        LabError: if the folder takes no files.
+    """
+    check_writable(path.parent)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
