@@ -53,18 +53,21 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes; they share one page of metrics.")] = 1,
     parts: Annotated[Path | None, typer.Option(help="Your own parts: a Python file, or a folder of them.")] = None,
     fresh_store: Annotated[bool, typer.Option(help="Start with the bundle's snapshot of the online store.")] = False,
+    anyone: Annotated[bool, typer.Option("--open", help="Serve a network without an API key.")] = False,
 ) -> None:
     """Start the service."""
     for name, value in (("LESSON", lesson), ("HOST", host), ("PORT", port), ("PARTS", parts)):
         if value is not None:
             os.environ[f"LABSERVER_{name}"] = str(value)
     from labserver.api.listening import address, bind_for
-    from labserver.api.server import become, check_host
+    from labserver.api.server import become, check_host, check_key
 
     chosen = settings()
     process = _process(chosen)
     check_host(chosen)
     bound = None if unix_socket else bind_for(chosen)  # first, so that a taken port harms nothing that runs
+    if host is not None and not unix_socket and not anyone:
+        check_key(chosen)
     if fresh_store:
         from labserver.features.store import copy_snapshot
         from labserver.model.bundle import load_bundle

@@ -127,6 +127,19 @@ def check_host(chosen: Settings) -> None:
         )
 
 
+def check_key(chosen: Settings) -> None:
+    """Refuse to serve a network without a key.
+
+    Raises:
+        LabError: if there is no key, and the address is not a loopback one.
+    """
+    if chosen.api_key is None and not is_loopback(chosen.host):
+        raise LabError(
+            f"At {chosen.host} anyone in the network may use the service: there is no key. Set LABSERVER_API_KEY to a "
+            "long random text, or say --open."
+        )
+
+
 def serve(create: Create, worker: str, workers: int, inherited: int | None, unix_socket: Path | None) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
@@ -152,6 +165,8 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
     check_writable(chosen.state)
     _allow_connections()
     configure(chosen.log_level)
+    if chosen.api_key is None and not unix_socket and not is_loopback(chosen.host):
+        structlog.get_logger().warning("no_key", detail="Anyone who reaches this port may use the service.")
     options: dict[str, Any] = {
         "workers": workers,
         "loop": "uvloop",

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 from awaiting import PATIENCE
-from services import own_home
+from services import own_home, running
 
 from labserver.api.listening import address, bind, bind_for
 from labserver.errors import LabError
@@ -61,6 +61,24 @@ def test_an_address_of_another_machine_is_one_line(home: Path, tmp_path: Path) -
     assert said == (
         "error: 192.0.2.1 is not an address of this machine. Use --host 127.0.0.1, or 0.0.0.0 for all of them.\n"
     )
+
+
+def test_a_network_without_a_key_is_one_line_unless_it_is_meant(home: Path, tmp_path: Path) -> None:
+    folder = own_home(home, tmp_path)
+    for host in ("0.0.0.0", "::"):
+        said = refused(folder, "--host", host, "--port", "0")
+        assert said == (
+            f"error: At {host} anyone in the network may use the service: there is no key. Set LABSERVER_API_KEY to a "
+            "long random text, or say --open.\n"
+        )
+    for arguments, environment, warned in (
+        (["--host", "0.0.0.0", "--open"], {}, 1),
+        (["--host", "0.0.0.0"], {"LABSERVER_API_KEY": "long"}, 0),
+        ([], {"LABSERVER_HOST": "0.0.0.0"}, 1),  # an image: its engine says who reaches it
+        (["--host", "127.0.0.1"], {}, 0),
+    ):
+        with running(folder, environment=environment, arguments=arguments) as service:
+            assert sum('"no_key"' in line for line in service.lines()) == warned
 
 
 def test_a_service_whose_bundle_is_missing_says_one_line(tmp_path: Path) -> None:
