@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from exercises.classroom.pseudonyms import spelt
 
 MOST_LEARNERS = 1_000
 POSTS_EACH = 2_000
@@ -19,11 +20,6 @@ TITLE_LENGTH = 200
 """Characters of the title of a check."""
 
 PostedState = Literal["not attempted", "not yet", "solved"]
-
-
-def _named(name: str) -> str:
-    """One spelling of each name: composed letters, single spaces."""
-    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def _printable(text: str) -> str:
@@ -43,7 +39,7 @@ class Join(BoardMessage):
 
     code: Annotated[str, Field(max_length=40)]
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    name: Annotated[str, Field(pattern=NAME_PATTERN), AfterValidator(_named)] | None = None
+    name: Annotated[str, Field(pattern=NAME_PATTERN), AfterValidator(spelt)] | None = None
 
 
 class Post(BoardMessage):

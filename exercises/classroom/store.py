@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -12,7 +13,7 @@ from pathlib import Path
 from exercises.classroom.errors import ClassroomError, RefusedByBoard
 from exercises.classroom.keys import fingerprint, new_code, new_key
 from exercises.classroom.messages import MOST_LEARNERS, MOST_POSTS, POSTS_EACH, Post
-from exercises.classroom.pseudonyms import free_name
+from exercises.classroom.pseudonyms import free_name, looks
 from exercises.classroom.writer import Writer
 
 TABLES = """
@@ -56,8 +57,17 @@ class Store:
             db, secrets = _opened(path)
         except (OSError, sqlite3.Error) as error:
             raise ClassroomError(f"{path} cannot be used as the file of a class ({error}). Name another.") from None
-        self.code, self.key = secrets["code"], secrets["key"]
+        self.key = secrets["key"]
         self._writer = Writer(db)
+        self._code = connect(path, only_read=True)
+        self._reading = threading.Lock()
+
+    @property
+    def code(self) -> str:
+        """The code to join. Read each time: ``lab classroom --new-code`` changes it in the file."""
+        with self._reading:
+            [code] = self._code.execute("SELECT value FROM secrets WHERE name = 'code'").fetchone()
+        return str(code)
 
     def join(self, token: str, name: str | None) -> Future[str]:
         """Let a learner in, or give one who is in already another name. The name, once it is on disk.
@@ -74,12 +84,15 @@ class Store:
             if not known and len(taken) >= MOST_LEARNERS:
                 raise RefusedByBoard(409, f"The class is full: {MOST_LEARNERS:,} have joined.")
             chosen = name or free_name(taken)
-            if taken.get(chosen.casefold(), kept) != kept:
-                raise RefusedByBoard(409, f"Somebody is called {chosen} already. Choose another --name, or none.")
+            if taken.get(looks(chosen), kept) != kept:
+                raise RefusedByBoard(
+                    409,
+                    f"Somebody is called {chosen} already, or a name that looks so. Choose another --name, or none.",
+                )
             db.execute(
                 "INSERT INTO learners (token, name, folded) VALUES (?, ?, ?) ON CONFLICT (token) DO UPDATE SET "
                 "name = excluded.name, folded = excluded.folded",
-                (kept, chosen, chosen.casefold()),
+                (kept, chosen, looks(chosen)),
             )
             return chosen
 
@@ -110,6 +123,8 @@ class Store:
     def close(self) -> None:
         """Write the waiting posts, and close the file."""
         self._writer.close()
+        with self._reading:
+            self._code.close()
 
 
 def _kept(db: sqlite3.Connection, learner: int, post: Post) -> bool:
@@ -137,10 +152,18 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, dict[str, str]]:
         db.executescript(TABLES)
         made = [("code", new_code()), ("key", new_key())]
         db.executemany("INSERT INTO secrets VALUES (?, ?) ON CONFLICT DO NOTHING", made)
+        _fold(db)
         return db, dict(db.execute("SELECT name, value FROM secrets"))
     except sqlite3.Error:
         db.close()
         raise
+
+
+def _fold(db: sqlite3.Connection) -> None:
+    """Let the column ``folded`` of a file be what names look like; of two that look alike, the later one's stays."""
+    for learner, name, folded in db.execute("SELECT learner, name, folded FROM learners").fetchall():
+        if folded != looks(name):
+            db.execute("UPDATE OR IGNORE learners SET folded = ? WHERE learner = ?", (looks(name), learner))
 
 
 def connect(path: Path, *, only_read: bool = False) -> sqlite3.Connection:

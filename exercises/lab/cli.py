@@ -240,6 +240,15 @@ def classroom(
     certificate: Annotated[Path | None, typer.Option(help="Speak TLS with this certificate, a PEM file.")] = None,
     key: Annotated[Path | None, typer.Option(help="The certificate's private key, a PEM file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write all results to this file, and serve nothing.")] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(help="Remove a learner and all results; may be given again. Serves nothing.")
+    ] = None,
+    remove_silent: Annotated[
+        bool, typer.Option("--remove-silent", help="Remove all who have no results. Serves nothing.")
+    ] = False,
+    new_code: Annotated[
+        bool, typer.Option("--new-code", help="Change the code to join; who is in stays in. Serves nothing.")
+    ] = False,
 ) -> None:
     """For instructors: show the progress of all learners who join. Pseudonyms and results, never code."""
     from exercises.checks.registry import EXERCISES
@@ -249,8 +258,20 @@ def classroom(
     if csv:
         write_csv(file, csv)
         print(f"Wrote {csv}.")
+    elif remove or remove_silent or new_code:
+        _roll(file, remove or [], remove_silent, new_code)
     else:
         serve(file, Where(host, port, certificate, key), [exercise.title for exercise in EXERCISES])
+
+
+def _roll(file: Path, names: list[str], silent: bool, new_code: bool) -> None:
+    from exercises.classroom.roll import change_code, remove
+
+    if names or silent:
+        gone = remove(file, names, silent=silent)
+        print(f"Removed {len(gone)}: {', '.join(gone)}." if gone else "Nobody was removed.")
+    if new_code:
+        print(f"The code is {change_code(file)} now. Those who are in stay in; the board's page shows the new one.")
 
 
 def _text(file: Path | None) -> str:

@@ -122,6 +122,14 @@ def test_a_pseudonym_belongs_to_one_and_may_be_changed(running_board: Board) -> 
     assert running_board.join(second, "zoë k.").status_code == 201
 
 
+def test_a_name_that_looks_like_anothers_is_refused(running_board: Board) -> None:
+    assert running_board.join(token(), "Mona Lisa 10").status_code == 201
+    for alike in ("mona-lisa 10", "M0na Lisa 1o", "Mona.Lisa 10", "Mona L1sa 10", "\uff2dona Lisa 10"):
+        answer = running_board.join(token(), alike)
+        assert answer.status_code == 409, alike
+        assert "looks so" in answer.json()["detail"]
+
+
 def test_bodies_are_bounded_however_they_come(running_board: Board, learner: str) -> None:
     url, bearer = f"{running_board.url}/results", {"Authorization": f"Bearer {learner}"}
     large = b"x" * (BODY_BYTES + 1)
