@@ -12,7 +12,7 @@ from labserver.features.definitions import CATALOGUE
 from labserver.features.ranges import CatalogueRanges, TypicalValues
 from labserver.features.store import OnlineStore, provide
 from labserver.model.bundle import load_bundle
-from labserver.model.predictor import OnnxPredictor
+from labserver.model.predictor import OnnxPredictor, ThreadedPredictor
 from labserver.model.reference import Reference
 from labserver.monitor.drift import PsiDetector
 from labserver.monitor.monitor import ModelMonitor, Watched
@@ -65,7 +65,8 @@ def threads(settings: Settings) -> int | None:
 
 def predictor(context: Context, threads: int | None) -> OnnxPredictor:
     """Lesson 8: ONNX Runtime on one float32 row, checked against the build's own answer before it may serve."""
-    model = OnnxPredictor(context.bundle.model, threads=threads or 1)
+    kind = ThreadedPredictor if threads and threads > 1 else OnnxPredictor
+    model = kind(context.bundle.model, threads=threads or 1)
     if model.signature != context.bundle.signature:
         raise Damaged(
             "model.onnx wants other features than the manifest says, or in another order. Run `labserver build`."

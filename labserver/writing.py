@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labserver.errors import LabError
 
-ROOM = 2 * 1024 * 1024
+ROOM = 1024 * 1024
 """Bytes that the files of a service that starts need at least."""
 
 

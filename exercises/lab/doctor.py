@@ -32,7 +32,6 @@ HELPFUL = {
     "wrk": (("wrk",), "only `make arc`, `make bench` and `make faults` need it: `sudo apt install wrk`"),
     "promtool": (("promtool",), "lesson 9 tries alert rules with it: `sudo apt install prometheus`"),
     "git": (("git",), "only `lab update` needs it: `sudo apt install git`"),
-    "unshare": (("unshare",), "only `lab grade` needs it: `sudo apt install util-linux`"),
 }
 """Optional programs, each with the command that uses it and its package in Debian and Ubuntu."""
 

@@ -1,15 +1,14 @@
 """``lab grade``: checks each file of a folder of submissions in isolation; writes a table and a text for each learner.
 
 A submission is a folder with a learner's files, named as in ``work/``. Every check runs in its own process with limited
-time and memory (:mod:`exercises.lab.judging`) and, on Linux, in its own network that has only loopback. A check that
-crashes is a result like any other.
+time and memory (:mod:`exercises.lab.judging`) and, on Linux, apart from the grader's network, files and processes
+(:mod:`exercises.lab.apart`). A check that crashes is a result like any other.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -17,13 +16,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from exercises.checks.registry import EXERCISES, Exercise
 from exercises.checks.result import CheckFinding, Result, State
 from exercises.classroom.posts_csv import no_formula
+from exercises.lab.isolation import Isolation, isolation
 from exercises.lab.judging import judge
 from exercises.lab.shown import result_lines, verdict
 from labserver.errors import LabError
@@ -33,8 +33,10 @@ from labserver.settings import Settings
 LARGEST_FILE = 1 << 20
 """Largest size of a submitted file in bytes."""
 say = partial(print, flush=True)
-WITHOUT_NETWORK = ("unshare", "--user", "--map-root-user", "--net")
-"""The command that takes the network away from a program, for root and for other users."""
+NOT_APART = """\
+WARNING: this system gives no namespaces. What you grade can reach the network, read and write your files and those of
+other learners, and leave processes behind. Grade strangers' code in a container or a virtual machine.\
+"""
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,6 @@ def _holds_lessons(folder: Path) -> bool:
     return any((folder / exercise.file).exists() or (folder / exercise.file).is_symlink() for exercise in EXERCISES)
 
 
-@cache
-def isolation() -> tuple[str, ...]:
-    """A command prefix that takes the network away; empty if the system has none."""
-    try:
-        works = subprocess.run([*WITHOUT_NETWORK, "true"], capture_output=True, check=False).returncode == 0
-    except OSError:
-        works = False
-    return WITHOUT_NETWORK if works else ()
-
-
 def grade(folder: Path, table: Path, feedback: Path, chosen: Settings, jobs: int) -> None:
     """Check everything, and write ``table`` and a text for each learner into ``feedback``, one learner after another:
     if you stop it, you keep the finished ones. Before the first learner is finished, nothing is written.
@@ -96,11 +88,12 @@ def grade(folder: Path, table: Path, feedback: Path, chosen: Settings, jobs: int
     say(f"Grading {len(learners)} learners, {len(EXERCISES)} lessons each, {jobs} checks at the same time ...")
     if others:
         say(f"Left out, since they hold no lesson files: {', '.join(others)}.")
-    if not isolation():
-        say("This system gives no network namespaces: the checks can reach the network.")
+    apart = isolation(chosen, folder)
+    if apart is None:
+        say(NOT_APART)
     counts, began = Counter[State](), time.perf_counter()
     try:
-        with checking(chosen, pairs, jobs) as results:
+        with checking(chosen, pairs, jobs, apart) as results:
             for number, learner in enumerate(learners):
                 own = list(islice(results, len(EXERCISES)))
                 counts.update(result.state for result in own)
@@ -144,12 +137,14 @@ def _write(table: Path, feedback: Path, learner: str, own: Sequence[Result], *, 
 
 
 @contextmanager
-def checking(chosen: Settings, pairs: Sequence[tuple[Submission, Exercise]], jobs: int) -> Iterator[Iterator[Result]]:
+def checking(
+    chosen: Settings, pairs: Sequence[tuple[Submission, Exercise]], jobs: int, apart: Isolation | None
+) -> Iterator[Iterator[Result]]:
     """The results in the order of the pairs, as they come. Checks that still run when the block ends are stopped."""
     pool, stop, done = ThreadPoolExecutor(jobs), threading.Event(), Counter[str]()
 
     def checked(pair: tuple[Submission, Exercise]) -> Result:
-        result = one(chosen, pair, stop)
+        result = one(chosen, pair, apart, stop)
         done["checks"] += 1
         say(f"  {pair[0].learner}: {verdict(result)}")
         return result
@@ -162,13 +157,13 @@ def checking(chosen: Settings, pairs: Sequence[tuple[Submission, Exercise]], job
         pool.shutdown(cancel_futures=True)
 
 
-def one(chosen: Settings, pair: tuple[Submission, Exercise], stop: threading.Event) -> Result:
+def one(chosen: Settings, pair: tuple[Submission, Exercise], apart: Isolation | None, stop: threading.Event) -> Result:
     """One file's result. A missing file, or one that is not a text of a sensible size, is not run."""
     learner, exercise = pair
     file = learner.folder / exercise.file
     if file.is_symlink() or (file.exists() and (not file.is_file() or file.stat().st_size > LARGEST_FILE)):
         return Result(exercise.lesson, State.NOT_YET, (CheckFinding("The file is a file of at most 1 MiB.", False),))
-    return judge(exercise, file, chosen, prefix=isolation(), stop=stop)
+    return judge(exercise, file, chosen, isolation=apart, stop=stop)
 
 
 def _row(learner: str, results: Sequence[Result]) -> list[str | int]:

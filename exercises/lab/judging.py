@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from exercises.checks.doubt import USUAL_PATIENCE, Patience, machines_fault
 from exercises.checks.registry import Exercise
 from exercises.checks.result import Result, State
 from exercises.lab.control import Pace, no_room, pace, weighed
+from exercises.lab.isolation import Isolation
 from exercises.lab.telling import SILENT, Audience
 from exercises.lab.trial import Place, Trial, asked_of_the_courses, tried
 from labserver.running.process import scratch_home
@@ -28,7 +29,7 @@ def judge(
     file: Path,
     settings: Settings,
     *,
-    prefix: Sequence[str] = (),
+    isolation: Isolation | None = None,
     audience: Audience = SILENT,
     patience: Patience = USUAL_PATIENCE,
     measure: Callable[[], Pace] = pace,
@@ -40,7 +41,7 @@ def judge(
         exercise: the exercise.
         file: the learner's answer.
         settings: of a built home folder, which is not written to.
-        prefix: a command that starts the check's process in its own network; empty for no such network.
+        isolation: what the check may see and reach; None for all that this process may.
         audience: gets the findings as they come.
         patience: time limits of a running service.
         measure: measures how busy the machine is.
@@ -59,7 +60,7 @@ def judge(
             scratch_home(settings, Path(folder)) as home,
             audience.during(exercise),
         ):
-            place = Place(Path(folder), home, patience, prefix, stop or threading.Event())
+            place = Place(Path(folder), home, patience, isolation, stop or threading.Event())
             trial = tried(exercise, file.resolve(), place, audience)
             reason = _reason(trial, place, audience, measure)
     except OSError as error:

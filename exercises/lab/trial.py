@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import IO, Any
 from exercises.checks.doubt import ISOLATED, KILLED_FROM_OUTSIDE, Doubt, Patience, ServiceQuestion
 from exercises.checks.registry import Exercise
 from exercises.checks.result import CheckFinding
+from exercises.lab.isolation import Isolation
 from exercises.lab.telling import Audience
 from labserver.running.process import dying_with_parent
 from labserver.settings import Settings
@@ -72,14 +74,14 @@ class Place:
         folder: for its files; deleted with them.
         home: settings of a home folder in it.
         patience: time limits of running services.
-        prefix: a command that gives it its own network; empty for no such network.
+        isolation: what it may see and reach; None for all that this process may.
         stop: ends the check when another thread sets it.
     """
 
     folder: Path
     home: Settings
     patience: Patience
-    prefix: Sequence[str] = ()
+    isolation: Isolation | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -91,10 +93,12 @@ def tried(exercise: Exercise, file: Path, place: Place, audience: Audience) -> T
     """
     report, printed = place.folder / "report", place.folder / "printed"
     patience = [str(place.patience.answer), str(place.patience.ready)]
+    if place.isolation:  # the folder that it is in is hidden
+        file = Path(shutil.copyfile(file, place.folder / exercise.file))
     arguments = [str(exercise.lesson), str(file), str(place.home.home.resolve()), str(report), *patience]
     trial, lines = Trial(), ReportReader(report)
     with printed.open("wb") as output:
-        process = started([*place.prefix, *judge_command(*arguments)], place, output)
+        process = started(judge_command(place, *arguments), place, output, place.isolation)
         until = time.monotonic() + exercise.seconds
         try:
             while not trial.done and process.poll() is None and time.monotonic() < until:
@@ -134,16 +138,19 @@ def asked_of_the_courses(question: ServiceQuestion, place: Place) -> str:
     return " ".join(answered.read_text(errors="replace").split())[-300:]
 
 
-def judge_command(*arguments: str) -> list[str]:
+def judge_command(place: Place, *arguments: str) -> list[str]:
     """The process in which a learner's code is checked."""
-    return dying_with_parent([sys.executable, "-m", "exercises.checks.check_process", *arguments])
+    command = [sys.executable, "-m", "exercises.checks.check_process", *arguments]
+    return place.isolation.command(place.folder, command) if place.isolation else dying_with_parent(command)
 
 
-def started(command: Sequence[str], place: Place, output: IO[bytes]) -> subprocess.Popen[bytes]:
+def started(
+    command: Sequence[str], place: Place, output: IO[bytes], isolation: Isolation | None = None
+) -> subprocess.Popen[bytes]:
     """Start a process in its own group, without the settings of this process."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LABSERVER_")}
-    if place.prefix:
-        environment[ISOLATED] = "1"
+    if isolation:
+        environment = isolation.environment(place.folder) | {ISOLATED: "1"}
     return subprocess.Popen(
         command,
         cwd=place.folder,

@@ -17,12 +17,6 @@ SIGNATURE = "features"
 """Key of an ONNX file's metadata, under which it names the features it wants: JSON, see :meth:`Signature.shown`."""
 
 
-ROWS_A_CALL = 49
-"""Rows that several threads are given at once. From 50 on, ONNX Runtime may share out the trees in another way and add
-them up in another order: an answer in a batch would differ in its last bit from the answer alone.
-"""
-
-
 class OnnxPredictor:
     """The exported model in ONNX Runtime. Thread-safe."""
 
@@ -31,9 +25,8 @@ class OnnxPredictor:
 
         Args:
             model: the ONNX file's content.
-            threads: threads for the arithmetic of one call; answers are the same, bit for bit, at any number. One row
-                has no work for a second one, and threads that spin while they wait take the processor from the
-                requests.
+            threads: threads for the arithmetic of one call. One row has no work for a second one, and threads that
+                spin while they wait take the processor from the requests.
 
         Raises:
             Damaged: if it is no ONNX model.
@@ -49,7 +42,6 @@ class OnnxPredictor:
         except Exception as error:  # its exceptions have no common base class
             raise Damaged(f"model.onnx is not readable ({error}). Run `labserver build`.") from None
         self._outputs = ["probabilities"]
-        self._rows = ROWS_A_CALL if threads > 1 else None
         self.signature = read_signature(self._session.get_modelmeta().custom_metadata_map)
         """What the file says of itself; None if it was not signed."""
         self.version = hashlib.sha256(model).hexdigest()[:12]
@@ -57,15 +49,24 @@ class OnnxPredictor:
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of a late arrival, for each row of shape (rows, features); shape (rows,)."""
-        if self._rows is None or len(matrix) <= self._rows:
-            return self._call(matrix)
-        blocks = range(0, len(matrix), self._rows)
-        return np.concatenate([self._call(matrix[begin : begin + self._rows]) for begin in blocks])
-
-    def _call(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         [probabilities] = self._session.run(self._outputs, {"features": matrix})
         column: NDArray[np.float32] = probabilities[:, 1]
         return column
+
+
+class ThreadedPredictor(OnnxPredictor):
+    """The same with several threads, and the same answers, bit for bit.
+
+    It asks for few rows at once: of 50 and more, several threads of ONNX Runtime may add up the trees in another order,
+    and an answer in a batch would differ in its last bit from the answer alone.
+    """
+
+    ROWS = 49
+
+    def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :meth:`OnnxPredictor.probabilities`."""
+        blocks = range(0, max(1, len(matrix)), self.ROWS)
+        return np.concatenate([super(ThreadedPredictor, self).probabilities(matrix[n : n + self.ROWS]) for n in blocks])
 
 
 def read_signature(metadata: Mapping[str, str]) -> Signature | None:

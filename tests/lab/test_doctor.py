@@ -68,7 +68,6 @@ def test_the_doctor_names_every_program_that_is_missing(home: Path, tmp_path: Pa
         "wrk": "wrk",
         "promtool": "prometheus",
         "git": "git",
-        "unshare": "util-linux",
     }.items():
         assert re.search(rf"· {name} +not found\n +.*`sudo apt install {package}`", without.stdout)
     assert "`make arc`" in without.stdout
