@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +14,19 @@ from exercises.classroom.store import connect
 
 TABLES = ("stumbles", "latest", "posts", "learners")
 SILENT = "SELECT learner, name FROM learners WHERE posts = 0"
+
+
+def clean_up(file: Path, names: Sequence[str], *, silent: bool, new_code: bool) -> Iterator[str]:
+    """Do what :func:`remove` and :func:`change_code` do, and say so.
+
+    Raises:
+        ClassroomError: as they do.
+    """
+    if names or silent:
+        gone = remove(file, names, silent=silent)
+        yield f"Removed {len(gone)}: {', '.join(gone)}." if gone else "Nobody was removed."
+    if new_code:
+        yield f"The code is {change_code(file)} now. Those who are in stay in; the board's page shows the new one."
 
 
 def remove(file: Path, names: Sequence[str], *, silent: bool = False) -> list[str]:

@@ -259,19 +259,11 @@ def classroom(
         write_csv(file, csv)
         print(f"Wrote {csv}.")
     elif remove or remove_silent or new_code:
-        _roll(file, remove or [], remove_silent, new_code)
+        from exercises.classroom.roll import clean_up
+
+        print("\n".join(clean_up(file, remove or [], silent=remove_silent, new_code=new_code)))
     else:
         serve(file, Where(host, port, certificate, key), [exercise.title for exercise in EXERCISES])
-
-
-def _roll(file: Path, names: list[str], silent: bool, new_code: bool) -> None:
-    from exercises.classroom.roll import change_code, remove
-
-    if names or silent:
-        gone = remove(file, names, silent=silent)
-        print(f"Removed {len(gone)}: {', '.join(gone)}." if gone else "Nobody was removed.")
-    if new_code:
-        print(f"The code is {change_code(file)} now. Those who are in stay in; the board's page shows the new one.")
 
 
 def _text(file: Path | None) -> str:
