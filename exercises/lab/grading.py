@@ -41,16 +41,26 @@ other learners, and leave processes behind. Grade strangers' code in a container
 
 @dataclass(frozen=True)
 class Submission:
-    """One learner's folder."""
+    """One learner's files.
+
+    Attributes:
+        learner: the folder's name.
+        places: the folders with lesson files; a learning platform may have made one for each of them.
+    """
 
     learner: str
-    folder: Path
+    places: tuple[Path, ...]
+
+    def file(self, exercise: Exercise) -> Path:
+        """The answer to an exercise, in the first folder that has one; it need not be there."""
+        files = [place / exercise.file for place in self.places]
+        return next((file for file in files if file.exists() or file.is_symlink()), files[0])
 
 
 def submissions(folder: Path) -> tuple[list[Submission], list[str]]:
     """The learners' folders, by name, and the names of folders without lesson files.
 
-    Some learning platforms put a folder of their own between a learner and the files; it is searched too.
+    Some learning platforms put folders of their own between a learner and the files; they are searched too.
 
     Raises:
         LabError: if there are no learners.
@@ -61,7 +71,7 @@ def submissions(folder: Path) -> tuple[list[Submission], list[str]]:
             continue
         places = [place for place in (entry, *sorted(entry.glob("*/"))) if _holds_lessons(place)]
         if places:
-            found.append(Submission(entry.name, places[0]))
+            found.append(Submission(entry.name, tuple(places)))
         else:
             others.append(entry.name)
     if not found:
@@ -160,7 +170,7 @@ def checking(
 def one(chosen: Settings, pair: tuple[Submission, Exercise], apart: Isolation | None, stop: threading.Event) -> Result:
     """One file's result. A missing file, or one that is not a text of a sensible size, is not run."""
     learner, exercise = pair
-    file = learner.folder / exercise.file
+    file = learner.file(exercise)
     if file.is_symlink() or (file.exists() and (not file.is_file() or file.stat().st_size > LARGEST_FILE)):
         return Result(exercise.lesson, State.NOT_YET, (CheckFinding("The file is a file of at most 1 MiB.", False),))
     return judge(exercise, file, chosen, isolation=apart, stop=stop)

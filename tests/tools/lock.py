@@ -1,4 +1,4 @@
-"""Makes the files that are generated from pyproject.toml: the two hashed locks and environment.yml.
+"""Makes the files that are generated from pyproject.toml: the hashed locks and environment.yml.
 
 ``python tests/tools/lock.py --write`` writes them (``make lock``); the test compares what needs no network.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SERVING_LOCK = ROOT / "labserver/deploy/requirements.txt"
 LOCK = ROOT / "requirements.txt"
+UV_LOCK = ROOT / "exercises/lab/set_up/uv.txt"
+"""Of the program that installs the other locks."""
 EXTRAS = ("build", "lab", "test")
 
 
@@ -31,9 +33,14 @@ dependencies:
 """
 
 
-def compile_lock(target: Path, extras: tuple[str, ...]) -> None:
-    """A hashed lock for every platform and Python version that we support, without index addresses."""
-    chosen = [argument for extra in extras for argument in ("--extra", extra)]
+def compile_lock(target: Path, *requirements: str, wanted: str | None = None) -> None:
+    """A hashed lock for every platform and Python version that we support, without index addresses.
+
+    Args:
+        target: the lock.
+        requirements: a file with requirements, or ``-`` for ``wanted``; options.
+        wanted: requirements.
+    """
     command = [
         str(Path(sys.executable).parent / "uv"),
         "pip",
@@ -43,15 +50,19 @@ def compile_lock(target: Path, extras: tuple[str, ...]) -> None:
         "--generate-hashes",
     ]
     options = ["--python-version", "3.11", "--no-emit-index-url", "--no-header", "--no-annotate"]
-    subprocess.run([*command, *options, *chosen, "pyproject.toml", "-o", str(target)], cwd=ROOT, check=True)
+    subprocess.run(
+        [*command, *options, *requirements, "-o", str(target)], cwd=ROOT, check=True, text=True, input=wanted
+    )
 
 
 def main() -> None:
     if sys.argv[1:] != ["--write"]:
         sys.exit("usage: python tests/tools/lock.py --write")
     (ROOT / "environment.yml").write_text(environment())
-    compile_lock(LOCK, EXTRAS)
-    compile_lock(SERVING_LOCK, ())
+    extras = [argument for extra in EXTRAS for argument in ("--extra", extra)]
+    compile_lock(LOCK, "pyproject.toml", *extras)
+    compile_lock(SERVING_LOCK, "pyproject.toml")
+    compile_lock(UV_LOCK, "-", wanted="uv")
     requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     print(f"locked {len(requires['dependencies'])} serving dependencies and {len(EXTRAS)} extras")
 

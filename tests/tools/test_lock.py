@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lock import EXTRAS, LOCK, ROOT, SERVING_LOCK, environment
+from lock import EXTRAS, LOCK, ROOT, SERVING_LOCK, UV_LOCK, environment
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -58,3 +58,10 @@ def test_locks_pin_and_hash_every_dependency_and_name_no_index(lock: Path, extra
     assert "://" not in text
     if not extras:
         assert not locked & {"scikit-learn", "pandas", "duckdb", "skl2onnx", "pyarrow"}
+
+
+def test_what_installs_the_locks_is_locked_too() -> None:
+    first, *hashes = UV_LOCK.read_text().split(" \\\n")
+    assert re.fullmatch(r"uv==\d+\.\d+\.\d+", first)
+    assert len(hashes) > 10, "one wheel for each platform"
+    assert all(re.fullmatch(r"\s*--hash=sha256:[0-9a-f]{64}\s*", line) for line in hashes)

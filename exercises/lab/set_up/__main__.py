@@ -19,6 +19,7 @@ from exercises.lab.set_up.environment import (
     ROOT,
     STAMP,
     UV,
+    UV_LOCK_FILE,
     VENV,
     fault,
     is_current,
@@ -92,7 +93,7 @@ def make_anew(why: str, commands: Commands) -> None:
     commands.run(PYTHON, "-I", "-m", "ensurepip", "--upgrade", "--default-pip", doing="installing pip")
     # Not --quiet, which would hide that a certificate was not trusted.
     pip = (PYTHON, "-I", "-m", "pip", "install", "--no-user", "--disable-pip-version-check", "--progress-bar", "off")
-    commands.download(*pip, "uv", doing="installing uv")
+    commands.download(*pip, "--require-hashes", "--requirement", str(UV_LOCK_FILE), doing="installing uv")
 
 
 def install(commands: Commands) -> None:

@@ -37,7 +37,7 @@ MOMENTS: list[tuple[str, signal.Signals, Callable[[Project], bool]]] = [
     ("the environment is begun", signal.SIGINT, lambda made: (made.venv / "pyvenv.cfg").exists()),
     ("pip is being installed", signal.SIGTERM, lambda made: bool(list(made.venv.glob("lib/*/site-packages/pip")))),
     ("uv is being installed", signal.SIGKILL, lambda made: pip_is_there(made) and runs(made, "pip install")),
-    ("packages are being installed", signal.SIGKILL, lambda made: runs(made, "--require-hashes")),
+    ("packages are being installed", signal.SIGKILL, lambda made: runs(made, "--compile-bytecode")),
     ("the course is being installed", signal.SIGINT, lambda made: runs(made, "--editable")),
 ]
 """Moments at which a set-up is ended, and the signal. Each begins with the files that the one before has left."""

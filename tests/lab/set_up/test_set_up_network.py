@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from lock import UV_LOCK
 from needed import absent
 from projects import Project, project, typed, wait
 
@@ -52,8 +53,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     folder = tmp_path_factory.mktemp("index")
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "wheels")]
     lock = project(folder / "project").root / "requirements.txt"
-    for what in (["uv"], ["--require-hashes", "--requirement", str(lock)]):
-        subprocess.run([*download, *what], check=True, timeout=120)
+    for file in (UV_LOCK, lock):
+        subprocess.run([*download, "--require-hashes", "--requirement", str(file)], check=True, timeout=120)
     for wheel in (folder / "wheels").iterdir():
         page = folder / "simple" / wheel.name.split("-")[0].replace("_", "-")
         page.mkdir(parents=True)
