@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -23,10 +24,12 @@ def check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(bytes(ROOM))
             probe.flush()
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)  # some network folders take files and no locks
     except OSError as error:
         raise LabError(
-            f"A service keeps its state in {folder}, which takes no files ({error.strerror or error}). Make room, give "
-            "this user the right to write there, or set LABSERVER_HOME to a folder elsewhere and run `labserver build`."
+            f"A service keeps its state in {folder}, which takes no files or locks ({error.strerror or error}). Make "
+            "room, give this user the right to write there, or set LABSERVER_HOME to a folder elsewhere and run "
+            "`labserver build`."
         ) from None
 
 

@@ -24,7 +24,7 @@ thrush toucan turtle wren
 EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"}
 """Scripts that are written together: first words of their characters' names in Unicode."""
 ALIKE = (
-    str.maketrans("01i", "oll")
+    str.maketrans({"0": "o", "1": "l", "i": "l"})
     | str.maketrans("авеікмнорстухѕјһԁԛԝ", "abelkmhopctyxsjhdqw")
     | str.maketrans("αβεζηικμνορτυχ", "abezhlkmnoptyx")
 )

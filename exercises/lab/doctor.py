@@ -6,18 +6,22 @@ import importlib.metadata
 import os
 import re
 import shutil
+import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
 
 from exercises.checks.registry import ROOT
 from exercises.lab.set_up.environment import VENV, fault
 from exercises.lab.workspace import folder
 from labserver.errors import LabError
+from labserver.features.store import LEAST_SQLITE
 from labserver.pipeline.freshness import is_current
 from labserver.running.process import free_port, is_free
 from labserver.settings import settings
@@ -34,6 +38,13 @@ HELPFUL = {
     "git": (("git",), "only `lab update` needs it: `sudo apt install git`"),
 }
 """Optional programs, each with the command that uses it and its package in Debian and Ubuntu."""
+
+
+OF_OTHERS = frozenset(
+    ["9p", "afs", "ceph", "cifs", "drvfs", "fuse.sshfs", "lustre", "nfs", "nfs4", "smb3", "smbfs", "vboxsf", "virtiofs"]
+)
+"""File systems of another machine, or of the system around this one: do not rely on their locks and shared memory."""
+NEWER_SQLITE = "make setup PYTHON=... with a Python of its own, such as `uv python install 3.12` gives"
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,8 @@ def examine() -> Iterator[Symptom]:
     yield ports(chosen.port)
     yield memory()
     yield disk(chosen.home.resolve())
+    yield file_system(chosen.home.resolve(), psutil.disk_partitions(all=True))
+    yield Symptom("SQLite", sqlite3.sqlite_version_info >= LEAST_SQLITE, sqlite3.sqlite_version, NEWER_SQLITE)
     yield _writable("work folder", folder().resolve(), "LAB_WORK")
     yield from jupyter_folders()
     for name, (programs, remedy) in HELPFUL.items():
@@ -137,6 +150,20 @@ def disk(home: Path) -> Symptom:
     free = shutil.disk_usage(_nearest(home)).free / 2**30
     why, enough = unwritable(home), "LABSERVER_HOME to a folder with 1 GiB that you can write"
     return Symptom("disk", not why and free > 1, why or f"{free:.0f} GiB free", f"make room, or set {enough}")
+
+
+def file_system(home: Path, mounts: Sequence[Any]) -> Symptom:
+    """Checks that the folder of everything built is on a disk of this machine.
+
+    Args:
+        home: the folder.
+        mounts: as :func:`psutil.disk_partitions` gives them.
+    """
+    above = [mount for mount in mounts if home.is_relative_to(mount.mountpoint)]
+    kind = max(above, key=lambda mount: len(Path(mount.mountpoint).parts)).fstype if above else "unknown"
+    shared = kind in OF_OTHERS or kind.startswith(tuple(f"{other}." for other in OF_OTHERS))
+    remedy = "set LABSERVER_HOME to a folder on a disk of this machine: SQLite's log is no file to share"
+    return Symptom("file system", not shared, f"{kind}, of another machine" if shared else kind, remedy, needed=False)
 
 
 def jupyter_folders(jupyter: bool = True) -> Iterator[Symptom]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from labserver.api.listening import BACKLOG, address, bind, is_loopback, listen, reserve
 from labserver.api.log_writer import log_output
 from labserver.errors import LabError
+from labserver.features.store import check_sqlite
 from labserver.interrupts import hold_sigterm, succeed_on_sigterm
 from labserver.settings import FINISHED_STAGE, Settings, settings
 from labserver.writing import check_writable
@@ -162,6 +163,7 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
 
     chosen = settings()
     check_host(chosen)
+    check_sqlite()
     check_writable(chosen.state)
     _allow_connections()
     configure(chosen.log_level)

@@ -17,13 +17,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from labserver.errors import Damaged, StoreUnavailable
+from labserver.errors import Damaged, LabError, StoreUnavailable
 from labserver.features.catalogue import Catalogue, Group
 from labserver.features.flight import Flight
 from labserver.features.lookup import Lookup
 from labserver.moments import from_microseconds
 from labserver.writing import check_writable
 
+LEAST_SQLITE = (3, 35)
+"""The oldest version of SQLite that takes every statement of the course; some systems' Python has an older one."""
 NO_ENTITY = (None, None, None, None)
 """A question that touches every table and finds nothing."""
 
@@ -213,8 +215,27 @@ def connect(path: Path, catalogue: Catalogue, wait: float = 5.0) -> sqlite3.Conn
     return db
 
 
+def check_sqlite() -> None:
+    """Check the version of SQLite that this Python has.
+
+    Raises:
+        LabError: if it is too old.
+    """
+    if sqlite3.sqlite_version_info < LEAST_SQLITE:
+        least = ".".join(map(str, LEAST_SQLITE))
+        raise LabError(
+            f"This Python has SQLite {sqlite3.sqlite_version}, and {least} is needed. Use another Python: "
+            "`uv python install 3.12`, then `make setup PYTHON=...` with its path."
+        )
+
+
 def create(path: Path, catalogue: Catalogue) -> sqlite3.Connection:
-    """Make an empty store whose clock stands at 1970."""
+    """Make an empty store whose clock stands at 1970.
+
+    Raises:
+        LabError: if SQLite is too old.
+    """
+    check_sqlite()
     db = sqlite3.connect(path, isolation_level=None)
     for group in catalogue.stored:
         entity = ", ".join(f"{column} TEXT NOT NULL" for column in group.entity)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from needed import needed
 
-from exercises.lab.doctor import HELPFUL, unwritable
+from exercises.lab.doctor import HELPFUL, file_system, unwritable
+from labserver.errors import LabError
+from labserver.features.definitions import CATALOGUE
+from labserver.features.store import create
 
 pytestmark = pytest.mark.slow
 
@@ -82,6 +87,41 @@ def test_the_doctor_finds_every_program_by_its_name(home: Path, tmp_path: Path) 
     done = lab(home, tmp_path, "doctor", PATH=str(tmp_path))
     for name, (programs, _) in HELPFUL.items():
         assert re.search(rf"✔ {name} +{programs[0]}\n", done.stdout)
+
+
+class Mount(NamedTuple):
+    mountpoint: str
+    fstype: str
+
+
+@pytest.mark.parametrize(
+    ("place", "well", "kind"),
+    [
+        ("/home/ada/course/var", False, "nfs4"),
+        ("/home/ada/local/var", True, "ext4"),
+        ("/homework/var", True, "overlay"),
+        ("/mnt/c/course/var", False, "9p"),
+        ("/media/sf/var", False, "fuse.sshfs"),
+    ],
+)
+def test_the_doctor_names_a_folder_that_is_another_machines(place: str, well: bool, kind: str) -> None:
+    mounts = [
+        Mount("/", "overlay"),
+        Mount("/home", "nfs4"),
+        Mount("/home/ada/local", "ext4"),
+        Mount("/mnt/c", "9p"),
+        Mount("/media/sf", "fuse.sshfs"),
+    ]
+    found = file_system(Path(place), mounts)
+    assert (found.well, found.found.split(",")[0]) == (well, kind)
+
+
+def test_an_old_sqlite_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 26, 0))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.26.0")
+    with pytest.raises(LabError, match=r"This Python has SQLite 3\.26\.0, and 3\.35 is needed\."):
+        create(tmp_path / "store.db", CATALOGUE)
+    assert not (tmp_path / "store.db").exists()
 
 
 def test_what_can_be_written_is_not_changed_by_looking(tmp_path: Path) -> None:

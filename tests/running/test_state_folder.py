@@ -57,7 +57,9 @@ def test_a_state_folder_that_takes_no_files_is_one_sentence(home: Path, tmp_path
     code, said = printed([*words, sys.executable, "-m", *STARTS[start]], tmp_path)
     why = "Read-only file system" if mount == "read-only" else "No space left on device"
     assert code == 1
-    assert re.fullmatch(rf"error: A service keeps its state in \S+state, which takes no files \({why}\)\. .*", said)
+    assert re.fullmatch(
+        rf"error: A service keeps its state in \S+state, which takes no files or locks \({why}\)\. .*", said
+    )
 
 
 def test_a_file_in_the_folders_place_is_one_sentence(home: Path, tmp_path: Path) -> None:
