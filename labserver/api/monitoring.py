@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from pydantic import BaseModel, Field, TypeAdapter
 
 from labserver.api.metrics import HttpMetrics
@@ -21,6 +24,7 @@ from labserver.monitor.prometheus import exposition
 from labserver.service.ports import Service
 from labserver.service.schedule import Now
 
+OPENMETRICS = "application/openmetrics-text"
 STATUSES = {"GET": (503,), "POST": (422, 503)}
 """Statuses other than the usual one whose series exist from the start."""
 
@@ -102,11 +106,11 @@ def monitoring_routes(
     named = ("bundle_hash", "model_version", "features_version", "built_at")
     bundle = {name.removeprefix("bundle_"): manifest[name] for name in named}
 
-    text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}}
+    text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}, OPENMETRICS: {}}}}
 
-    def page() -> bytes:
+    def page(written: Callable[[CollectorRegistry], bytes]) -> bytes:
         http.flush()
-        return exposition(registry)
+        return exposition(registry, written)
 
     def state() -> bytes:
         now = _now(service)
@@ -123,12 +127,18 @@ def monitoring_routes(
         )
         return shown.model_dump_json().encode()
 
-    metrics_page, monitor_document = Rendering(page), Rendering(state)
+    pages = {
+        CONTENT_TYPE_LATEST: Rendering(partial(page, generate_latest)),
+        openmetrics.CONTENT_TYPE_LATEST: Rendering(partial(page, openmetrics.generate_latest)),
+    }
+    monitor_document = Rendering(state)
 
     @router.get("/metrics", response_class=Response, responses=text, summary="Read the metrics for Prometheus")
-    async def metrics() -> Response:
-        """For Prometheus: the text format, version 0.0.4."""
-        return Response(await asyncio.shield(metrics_page.get()), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        """For Prometheus: the text format, or OpenMetrics 1.0 for those who accept it."""
+        kind = openmetrics.CONTENT_TYPE_LATEST if accepts_openmetrics(request) else CONTENT_TYPE_LATEST
+        content = await asyncio.shield(pages[kind].get())
+        return Response(content, headers={"Content-Type": kind, "Vary": "Accept"})
 
     @router.get("/v1/monitor", response_model=MonitorResponse, summary="Watch the service and the model")
     async def monitor_state() -> Response:
@@ -136,6 +146,15 @@ def monitoring_routes(
         return Response(await asyncio.shield(monitor_document.get()), media_type="application/json")
 
     return router
+
+
+def accepts_openmetrics(request: Request) -> bool:
+    """True if the client names the format, of any version, and does not refuse it with ``q=0``."""
+    for accepted in request.headers.get("accept", "").lower().split(","):
+        kind, *parameters = (part.strip() for part in accepted.split(";"))
+        if kind == OPENMETRICS:
+            return not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
+    return False
 
 
 def _now(service: Service) -> Now | None:

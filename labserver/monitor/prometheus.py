@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +49,20 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
-def exposition(registry: CollectorRegistry) -> bytes:
-    """The page for Prometheus, text format 0.0.4: of this process, or the sum over all workers."""
+def exposition(registry: CollectorRegistry, written: Callable[[CollectorRegistry], bytes] = generate_latest) -> bytes:
+    """The page for Prometheus: of this process, or the sum over all workers.
+
+    Args:
+        registry: of this process.
+        written: the format; text, version 0.0.4, or that of :mod:`prometheus_client.openmetrics.exposition`.
+    """
     folder = os.environ.get(SHARED_FOLDER_VARIABLE)
     if not folder:
-        return generate_latest(registry)
+        return written(registry)
     _forget_dead_workers(Path(folder))
     together = CollectorRegistry()
     MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
-    return generate_latest(together)
+    return written(together)
 
 
 def _forget_dead_workers(folder: Path) -> None:

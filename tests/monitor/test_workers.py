@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 from awaiting import until
+from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from services import FLIGHT, Running, own_home, running
 from test_live import metrics
 
@@ -82,6 +84,39 @@ def test_the_folder_in_which_they_count_ends_with_the_service_however_that_ends(
         ask(service, 5)
         assert metrics(service)[COUNT] == 5
     assert not kept.exists()
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_who_asks_for_openmetrics_gets_the_same_figures_in_it(home: Path, tmp_path: Path, count: str) -> None:
+    with running(own_home(home, tmp_path), arguments=["--workers", count]) as service:
+        ask(service, 20)
+        until(lambda: metrics(service)[COUNT] == 20)
+        prometheus = (
+            "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
+            "text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
+        )
+        for accept, kind in (
+            (prometheus, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            ("Application/OpenMetrics-Text", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            (
+                "application/openmetrics-text;version=nonsense",
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ),
+            ("application/openmetrics-text;q=0, */*", CONTENT_TYPE_LATEST),
+            ("*/*", CONTENT_TYPE_LATEST),
+            ("text/html", CONTENT_TYPE_LATEST),
+        ):
+            answer = service.get("/metrics", Accept=accept)
+            assert (answer.headers["content-type"], answer.headers["vary"]) == (kind, "Accept"), accept
+        text = service.get("/metrics", Accept=prometheus).text
+        families = {family.name: family for family in text_string_to_metric_families(text)}  # type: ignore[no-untyped-call]
+        [counted] = [
+            sample.value
+            for sample in families["http_request_duration_seconds"].samples
+            if (sample.name, *sample.labels.values()) == COUNT
+        ]
+        assert counted == 20
+        assert text.endswith("# EOF\n")
 
 
 def test_one_worker_counts_in_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
