@@ -87,7 +87,7 @@ def test_every_float32_compares_alike_with_a_threshold_and_with_it_rounded_down(
 def test_on_every_held_out_flight_the_export_answers_and_decides_as_scikit_learn(
     bundle: Bundle, held_out: NDArray[np.float32], theirs: NDArray[np.float64]
 ) -> None:
-    ours = OnnxPredictor(bundle.model, threads=2).probabilities(held_out)
+    ours = OnnxPredictor(bundle.model).probabilities(held_out)
     assert len(ours) == len(theirs) > 100_000
     assert np.abs(ours - theirs).max() <= 1e-6
     assert np.array_equal(ours > 0.25, theirs > 0.25)
@@ -107,7 +107,7 @@ def test_the_build_finds_a_plain_export_at_the_thresholds_where_no_flight_of_the
     with pytest.raises(LabError, match="The exported model differs from scikit-learn's"):
         check_export(model, rounded, flights, 0.25)
     largest = bundle.manifest["largest_difference_from_scikit_learn"]
-    assert check_export(model, OnnxPredictor(bundle.model, threads=2), flights, 0.25) == largest
+    assert check_export(model, OnnxPredictor(bundle.model), flights, 0.25) == largest
 
 
 def test_each_row_is_put_once_at_each_threshold(
