@@ -279,6 +279,8 @@ def provide(snapshot: Path, path: Path) -> None:
         Damaged: if the snapshot is not a database.
         LabError: if the folder takes no files.
     """
+    if path.exists():  # it is there whole or not at all; a worker that replaces another needs no room for it
+        return
     check_writable(path.parent)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

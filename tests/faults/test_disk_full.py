@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -141,15 +142,17 @@ def test_a_full_disk_ends_none_of_several_workers(home: Path, tmp_path: Path, fu
     enough = 3_000 if full else 400
     program = [*MOUNT, str(state), sys.executable, "-m", "labserver.cli", "serve"]
     with running(tmp_path, program=program, arguments=["--workers", "2"]) as service:
-        before = metrics(service.url)  # both have begun
-        wait_for(lambda: len(serving(service)) == 2)
-        first = serving(service)
+        wait_for(lambda: service.log.read_text().count("Application startup complete.") == 2)
+        before, first = metrics(service.url), serving(service)
+        assert len(first) == 2
         fill(Path(f"/proc/{service.process.pid}/root{state}"))
         with asking(service.url, 3) as asked:
             others = count_anew(service)
             wait_for(lambda: asked.total > enough)
-        page = metrics(service.url)
-        after = serving(service)
+        page, after = metrics(service.url), serving(service)
+        os.kill(min(first), signal.SIGKILL)  # whoever dies meanwhile is replaced, without room
+        wait_for(lambda: service.log.read_text().count("Application startup complete.") == 3)
+        assert len(serving(service)) == 2
     lost = asked.total - asked.counts[200] + sum(status >= 500 for status in others)
     note(
         "disk full, two workers",
@@ -164,4 +167,5 @@ def test_a_full_disk_ends_none_of_several_workers(home: Path, tmp_path: Path, fu
 def serving(service: Running) -> set[int]:
     """The processes of its workers."""
     children = psutil.Process(service.process.pid).children()
-    return {child.pid for child in children if "spawn_main" in " ".join(child.cmdline())}
+    living = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return {child.pid for child in living if "spawn_main" in " ".join(child.cmdline())}
