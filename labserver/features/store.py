@@ -275,11 +275,9 @@ def copy_snapshot(snapshot: Path, path: Path) -> None:
 def provide(snapshot: Path, path: Path) -> None:
     """Start with a copy of a bundle's snapshot where there is no store yet. Of several workers one makes it.
 
-    Raises:
-        Damaged: if the snapshot is not a database.
-        LabError: if the folder takes no files.
+    Raises what :func:`copy_snapshot` does.
     """
-    if path.exists():  # it is there whole or not at all; a worker that replaces another needs no room for it
+    if path.exists():  # whole; a worker that replaces another one needs no room for it
         return
     check_writable(path.parent)
     with path.with_suffix(".lock").open("w") as lock:
