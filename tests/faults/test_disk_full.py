@@ -150,7 +150,7 @@ def test_a_full_disk_ends_none_of_several_workers(home: Path, tmp_path: Path, fu
             others = count_anew(service)
             wait_for(lambda: asked.total > enough)
         page, after = metrics(service.url), serving(service)
-        os.kill(min(first), signal.SIGKILL)  # whoever dies meanwhile is replaced, without room
+        os.kill(min(first), signal.SIGKILL)  # a worker that dies meanwhile is replaced, without room
         wait_for(lambda: service.log.read_text().count("Application startup complete.") == 3)
         assert len(serving(service)) == 2
     lost = asked.total - asked.counts[200] + sum(status >= 500 for status in others)
