@@ -34,9 +34,7 @@ ALONE_SECONDS, FLOOD_SECONDS, AFTERWARDS_SECONDS = 2.0, 3.0, 2.0
 """Seconds of each load."""
 FLOOD_FACTOR = 2.0
 """The flood, against what the service was measured to answer just before."""
-LEAST_FLOOD_FACTOR = 1.2
-"""The weakest flood that is one: of six requests one is too many."""
-FLOOD_TRIES = 4
+FLOOD_TRIES = 3
 """Floods, of which one must go well: a machine may have other things to do for three seconds. Without a limit none
 does.
 """
@@ -189,9 +187,8 @@ def live(attempt: Attempt) -> Iterator[CheckFinding]:
             findings = list(in_a_flood(alone, capacity, flood, plan.limit))
             if all(found.passed for found in findings):
                 break
-            # Without a refusal the machine has become faster, or there is no limit. With some, but requests without an
-            # answer, it has become slower: a refusal takes time too.
-            factor = factor * 2 if not flood.shed else max(LEAST_FLOOD_FACTOR, factor / 1.3)
+            if not flood.shed:  # the machine has become faster meanwhile, or there is no limit
+                factor *= 2
         yield from in_time(findings)
         after = ask(max(5.0, len(flood.latencies) / FLOOD_SECONDS / 2), AFTERWARDS_SECONDS)
     answered = len(after.latencies) / after.asked

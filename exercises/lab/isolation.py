@@ -48,13 +48,10 @@ class Isolation:
 
 def isolation(chosen: Settings, submissions: Path) -> Isolation | None:
     """The isolation of graded code, or None where the system gives no namespaces."""
-    built = (chosen.home, chosen.bundle, chosen.warehouse, chosen.teaching)
-    made = Isolation(
-        _folders((Path.home(), submissions, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))),  # noqa: S108
-        _folders(
-            (ROOT, Path(sys.prefix), Path(sys.base_prefix), *(path.resolve().parent for path in built), chosen.home)
-        ),
-    )
+    hidden = _folders((Path.home(), submissions, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")))  # noqa: S108
+    linked = (path.resolve().parent for path in (chosen.bundle, chosen.warehouse, chosen.teaching))
+    kept = _folders((ROOT, Path(sys.prefix), Path(sys.base_prefix), chosen.home, *linked))
+    made = Isolation(hidden, tuple(path for path in kept if path not in hidden))
     return made if _possible(made) else None
 
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from awaiting import PATIENCE, until
 from needed import absent
+from services import own_home
 
 from exercises.checks.registry import exercise_of
 from exercises.lab.isolation import Isolation, isolation
@@ -185,6 +186,19 @@ def test_a_submission_sees_no_secret_no_home_and_no_other_learner(settings: Sett
     assert ": solved" in (tmp_path / "feedback/ada.txt").read_text()
     assert not running(mark)
     assert not (ROOT / "exercises/checks/written").exists()
+
+
+@pytest.mark.parametrize("place", ["lab", "."])
+def test_what_was_built_in_the_graders_home_does_not_show_the_home(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    made(tmp_path)
+    own = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(own))
+    built = own_home(home, own / place)
+    apart = isolation(Settings(home=built), tmp_path)
+    assert apart
+    assert (own in apart.hidden, own in apart.kept) == (True, False)
 
 
 def test_a_system_without_namespaces_is_told_so_loudly(
