@@ -32,7 +32,7 @@ HEADLINES = {
     4: "corrupted requests caught",
     5: "median answer of stage 4 against stage 5",
     6: "requests/s of stage 6 over stage 5",
-    7: "p99 of accepted requests at five times the capacity against alone",
+    7: "goodput with a limit at five times the capacity",
     8: "one row: DataFrame and scikit-learn against ONNX Runtime",
     9: "hours of the day until the incident's page",
 }
@@ -48,8 +48,8 @@ SENTENCES = {
     "corrupted requests caught": "The ranges catch {bound} of corrupted requests.",
     "median answer of stage 4 against stage 5": "The median answer of stage 4 takes {bound} as long as stage 5's.",
     "requests/s of stage 6 over stage 5": "Stage 6 answers {bound} as many requests/s as stage 5.",
-    "p99 of accepted requests at five times the capacity against alone": (
-        "At 5 times the capacity, the p99 of accepted requests is {bound} that of an idle service."
+    "goodput with a limit at five times the capacity": (
+        "At 5 times the capacity, the goodput with a limit is {bound} of the capacity."
     ),
     "one row: DataFrame and scikit-learn against ONNX Runtime": (
         "For one row, a DataFrame and scikit-learn take {bound} as long as ONNX Runtime."
