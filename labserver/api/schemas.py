@@ -83,7 +83,7 @@ class PredictionRequest(StrictModel):
     model_config = ConfigDict(json_schema_extra={"examples": [FLIGHT_EXAMPLE]})
 
     carrier: Annotated[str, Field(pattern="^[A-Z0-9]{2}$")]
-    flight: Annotated[int, BeforeValidator(_whole, json_schema_input_type=int), Field(ge=1, le=9999)]
+    flight: Annotated[int, Field(ge=1, le=9999), BeforeValidator(_whole)]
     origin: Airport
     dest: Airport
     tailnum: Annotated[str | None, Field(pattern="^[A-Z0-9]{2,8}$")] = None
