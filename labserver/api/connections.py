@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import socket
 import sys
 import termios
 import time
@@ -90,6 +91,9 @@ class Connection(HttpToolsProtocol):
         """See ``asyncio.Protocol``."""
         super().connection_made(transport)
         self.flow: _Flow = _Flow(transport)
+        # The port was bound without it (see ``listening``). Connections that are still closing when the service has
+        # ended would keep the port from the next one for a minute.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._timer = self.loop.call_later(self._seconds, self._cut_if_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:

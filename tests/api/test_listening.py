@@ -19,6 +19,7 @@ from services import own_home, running
 
 from labserver.api.listening import address, bind, bind_for
 from labserver.errors import LabError
+from labserver.running.process import free_port
 from labserver.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -159,3 +160,20 @@ def test_beside_a_running_service_another_one_serves_from_a_free_port(home: Path
             assert service.wait(timeout=60) in {0, -signal.SIGTERM}
     assert not psutil.wait_procs(family, timeout=30)[1]
     assert log.read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_service_starts_again_on_its_port_at_once_although_connections_of_the_last_one_are_closing(
+    home: Path, tmp_path: Path, workers: int
+) -> None:
+    folder, port = own_home(home, tmp_path / "home"), free_port()
+    arguments, environment = ("--workers", str(workers)), {"LABSERVER_DRAIN_SECONDS": "0"}
+    clients = [requests.Session() for _ in range(20)]
+    with running(folder, arguments=arguments, environment=environment, port=port) as service:
+        for client in clients:
+            assert client.get(service.url + "/healthz", timeout=PATIENCE).status_code == 200
+    for client in clients:  # after the service, which therefore keeps the closed connections in mind
+        client.close()
+    assert any(found.laddr.port == port and found.status == psutil.CONN_TIME_WAIT for found in psutil.net_connections())
+    with running(folder, arguments=arguments, environment=environment, port=port) as again:
+        assert again.ready()
