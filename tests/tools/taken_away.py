@@ -232,8 +232,8 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
         # The worker without training libraries, where the one with them is meant, and the other way round.
         ("heavy, light = start_up(6), start_up(9)", "light, heavy = start_up(6), start_up(9)"),
         # A limit, where none is meant, and the other way round.
-        ("unlimited = default[0]", "unlimited = kit.stage(7, concurrency=1)"),
-        ("limited = kit.stage(7, concurrency=limit)", "limited = kit.stage(6)"),
+        ("kit.stage(7, concurrency=10_000)", "kit.stage(7, concurrency=1)"),
+        ("limited = kit.stage(7, concurrency=limit)", "limited = kit.stage(7, concurrency=10_000)"),
     ],
     8: [
         # A prediction that is hardly more than the trees.
