@@ -72,7 +72,8 @@ def serve(
         from labserver.features.store import copy_snapshot
         from labserver.model.bundle import load_bundle
 
-        copy_snapshot(load_bundle(chosen.bundle).snapshot, chosen.online_store)
+        bundle = load_bundle(chosen.bundle)
+        copy_snapshot(bundle.snapshot, chosen.online_store(bundle.name))
     if bound and sys.stderr.isatty():
         console.print(f"Stage {chosen.lesson} answers at {address(bound)}/ once it is ready. Ctrl-C stops it.")
     become(process, workers, port=bound, unix_socket=unix_socket)

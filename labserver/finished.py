@@ -45,7 +45,7 @@ def decision(context: Context) -> ExpectedCost:
 def service(ingredients: Ingredients) -> PredictionService:
     """Lesson 5: precomputed values are looked up in the online store."""
     context = ingredients.context
-    path = context.settings.online_store
+    path = context.settings.online_store(context.bundle.name)
     provide(context.bundle.snapshot, path)
     return PredictionService(
         context.catalogue,

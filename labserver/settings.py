@@ -123,9 +123,9 @@ class Settings(BaseSettings):
         """The only folder a running service writes to."""
         return self.home / "state"
 
-    @property
-    def online_store(self) -> Path:
-        return self.state / "online.db"
+    def online_store(self, bundle: str) -> Path:
+        """The store of the bundle of that name. Each has its own, so that a build harms no service that is running."""
+        return self.state / f"online-{bundle}.db"
 
     @property
     def prediction_log(self) -> Path:

@@ -18,8 +18,10 @@ from typing import Any, TypeVar
 import requests
 from awaiting import PATIENCE, until
 
+from labserver.model.bundle import load_bundle
 from labserver.running.process import UNHURRIED, free_port
 from labserver.running.process import own_home as own_home  # tests take it from here
+from labserver.settings import Settings
 
 Result = TypeVar("Result")
 
@@ -67,6 +69,11 @@ class Running:
             return self.get("/readyz").status_code == 200
         except requests.ConnectionError:
             return False
+
+
+def store_of(home: Path) -> Path:
+    """The online store of the home's bundle."""
+    return Settings(home=home).online_store(load_bundle(home / "bundle").name)
 
 
 def command(port: int, lesson: int) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -82,9 +81,7 @@ class StartedLab:
 
 def environment(home: Path, folder: Path, **more: str) -> dict[str, str]:
     """Variables of a learner whose everything is in ``folder``; what was built comes from ``home``."""
-    state = own_home(home, folder / "home") / "state"
-    state.mkdir(exist_ok=True)
-    shutil.copyfile(home / "bundle/online.db", state / "online.db")  # without it everything would be built anew
+    own_home(home, folder / "home")
     own = {
         "LABSERVER_HOME": str(folder / "home"),
         "LABSERVER_PORT": str(free_port()),

@@ -18,6 +18,7 @@ from exercises.checks.result import CheckFinding
 from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue, Group
 from labserver.features.store import connect
+from labserver.model.bundle import load_bundle
 from labserver.moments import NEW_YORK
 from labserver.pipeline.history import write_history
 from labserver.pipeline.materialise import set_clock
@@ -207,7 +208,8 @@ def served(attempt: Attempt, small: Settings, catalogue: Catalogue) -> Iterator[
     asked = 0
     with replace(attempt, settings=small).service(FINISHED_STAGE) as service, open_warehouse(small.warehouse) as db:
         airports = every_flight(db)
-        with closing(connect(service.settings.online_store, catalogue)) as store:
+        path = service.settings.online_store(load_bundle(small.bundle).name)
+        with closing(connect(path, catalogue)) as store:
             for moment in MOMENTS:
                 set_clock(db, store, catalogue, moment)
                 for question in [

@@ -14,6 +14,7 @@ import pandas as pd
 from exercises.checks.attempt import Attempt
 from exercises.checks.joined import FLIGHT_KEY, joined
 from labserver.features.catalogue import Catalogue
+from labserver.model.bundle import load_bundle
 from labserver.settings import Settings
 
 Body = dict[str, Any]
@@ -124,6 +125,6 @@ def _with(flight: Body, values: dict[str, float]) -> Body:
 
 def break_sources(home: Settings) -> None:
     """Publish a fault in every airport's weather to the online store of a running service."""
-    with closing(sqlite3.connect(home.online_store, isolation_level=None)) as db:
+    with closing(sqlite3.connect(home.online_store(load_bundle(home.bundle).name), isolation_level=None)) as db:
         for origin, (name, value) in BROKEN_SOURCES.items():
             db.execute(f"UPDATE airport_weather SET {name} = ? WHERE origin = ?", (value, origin))

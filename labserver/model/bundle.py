@@ -64,6 +64,11 @@ class Bundle:
             raise _damaged(self.path, MANIFEST, "does not say which features the model wants") from None
 
     @property
+    def name(self) -> str:
+        """The first 16 digits of its hash. They name its folder and, in the state, its online store."""
+        return str(self.manifest["bundle_hash"])[:16]
+
+    @property
     def snapshot(self) -> Path:
         """The online store as known at the end of the training window."""
         return self.path / "online.db"

@@ -13,8 +13,9 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
+from labserver.errors import Damaged
 from labserver.features.catalogue import Catalogue
-from labserver.features.store import copy_snapshot
+from labserver.features.store import connect, copy_snapshot
 from labserver.model.bundle import Bundle, load_bundle, to_json, write_bundle
 from labserver.model.reference import reference_statistics
 from labserver.pipeline.experiment import write_experiment
@@ -70,7 +71,7 @@ def one_at_a_time(home: Path, report: Report) -> Iterator[None]:
 
 
 def build(settings: Settings, catalogue: Catalogue, report: Report, *, keep_model: bool = False) -> Built:
-    """Make the warehouse, the teaching experiment, the bundle and a fresh online store, each replaced as a whole.
+    """Make the warehouse, the teaching experiment, and the bundle, each replaced as a whole.
 
     Args:
         settings: of the home folder.
@@ -98,7 +99,7 @@ def build_bundle(
     gate: bool = True,
     kept: Bundle | None = None,
 ) -> Built:
-    """Everything after the warehouse: features, model, experiment, bundle and a fresh online store.
+    """Everything after the warehouse: features, model, experiment and bundle.
 
     Args:
         settings: of the home folder, which has a warehouse. The features' history is written into it.
@@ -153,8 +154,21 @@ def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTab
 
     bundle_hash = write_bundle(settings.bundle, manifest, fill)
     write_experiment(settings.experiment, fitted.experiment, bundle_hash)
-    copy_snapshot(load_bundle(settings.bundle).snapshot, settings.online_store)
+    _replace_damaged_store(settings, catalogue)
     return bundle_hash
+
+
+def _replace_damaged_store(settings: Settings, catalogue: Catalogue) -> None:
+    """Replace the bundle's store if no service can use it. One that is whole stays, and with it the clock: if the same
+    bundle was built again, a service may be running on it.
+    """
+    bundle = load_bundle(settings.bundle)
+    store = settings.online_store(bundle.name)
+    try:
+        if store.exists():
+            connect(store, catalogue).close()
+    except Damaged:
+        copy_snapshot(bundle.snapshot, store)
 
 
 def vocabulary(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:

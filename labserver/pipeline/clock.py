@@ -57,6 +57,7 @@ def parse(text: str) -> datetime:
 def _store(settings: Settings, catalogue: Catalogue) -> Iterator[tuple[sqlite3.Connection, Catalogue]]:
     bundle = load_bundle(settings.bundle)
     trained = catalogue.with_trained(bundle.catalogue)
-    provide(bundle.snapshot, settings.online_store)
-    with closing(connect(settings.online_store, trained)) as store:
+    path = settings.online_store(bundle.name)
+    provide(bundle.snapshot, path)
+    with closing(connect(path, trained)) as store:
         yield store, trained

@@ -20,10 +20,11 @@ def is_current(settings: Settings, catalogue: Catalogue = CATALOGUE) -> bool:
     if not (settings.warehouse.exists() and settings.experiment.exists() and _is_readable(settings.experiment)):
         return False
     try:
-        if load_bundle(settings.bundle).catalogue.get("version") != catalogue.version:
+        bundle = load_bundle(settings.bundle)
+        if bundle.catalogue.get("version") != catalogue.version:
             return False
-        if settings.online_store.exists():
-            OnlineStore(settings.online_store, catalogue).close()
+        if (store := settings.online_store(bundle.name)).exists():
+            OnlineStore(store, catalogue).close()
     except LabError:
         return False
     return True

@@ -111,12 +111,13 @@ def replay(
     last = first + timedelta(days=days)
     if not date(2013, 1, 1) <= first < last <= date(2014, 1, 1):
         raise LabError(f"{first} to {last} is outside the data. Choose days from 2013-01-01 to 2013-12-31.")
-    catalogue = catalogue.with_trained(load_bundle(settings.bundle).catalogue)
+    bundle = load_bundle(settings.bundle)
+    catalogue = catalogue.with_trained(bundle.catalogue)
     client = Client.from_settings(settings, url)
     check_same_home(client, settings)
     with (
         open_warehouse(settings.warehouse) as db,
-        closing(connect(settings.online_store, catalogue)) as store,
+        closing(connect(settings.online_store(bundle.name), catalogue)) as store,
     ):
         check_history(db, catalogue)
         with alive(console, "Reading the flights and their training vectors"):

@@ -12,7 +12,7 @@ import pytest
 import requests
 from asking import asking
 from awaiting import PATIENCE, until
-from services import FLIGHT, Running, own_home, refusal, running
+from services import FLIGHT, Running, own_home, refusal, running, store_of
 
 from exercises.checks.flights import flights_of
 
@@ -75,10 +75,10 @@ def test_what_the_service_rests_on_must_be_whole(home: Path, tmp_path: Path) -> 
     assert (code, "model.onnx was changed. Run `labserver build`" in printed) == (1, True)
     shutil.copyfile(home / "bundle/model.onnx", folder / "bundle/model.onnx")
     (folder / "state").mkdir(exist_ok=True)
-    (folder / "state/online.db").write_bytes(b"garbage" * 1000)
+    store_of(folder).write_bytes(b"garbage" * 1000)
     code, printed = refusal(folder)
     assert (code, "labserver serve --fresh-store" in printed) == (1, True)
-    (folder / "state/online.db").unlink()
+    store_of(folder).unlink()
     (folder / "warehouse.duckdb").unlink()
     (folder / "warehouse.duckdb").write_bytes(b"garbage" * 1000)
     code, printed = refusal(folder, lesson=4)
@@ -139,7 +139,7 @@ def test_a_learners_part_answers_in_the_live_service(home: Path, tmp_path: Path)
 def test_garbage_over_the_store_is_a_503_and_no_crash(home: Path, tmp_path: Path) -> None:
     with running(own_home(home, tmp_path)) as service:
         assert service.post("/v1/predictions", FLIGHT).status_code == 200
-        (tmp_path / "state/online.db").write_bytes(b"garbage" * 50_000)
+        store_of(tmp_path).write_bytes(b"garbage" * 50_000)
         statuses = {service.post("/v1/predictions", FLIGHT).status_code for _ in range(20)}
         assert statuses <= {200, 503}
         assert service.get("/healthz").status_code == 200

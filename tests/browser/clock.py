@@ -7,12 +7,11 @@ from contextlib import closing
 from datetime import datetime
 
 import duckdb
-from services import Running
+from services import Running, store_of
 
 from labserver.features.catalogue import Catalogue
 from labserver.features.store import connect
 from labserver.pipeline.materialise import set_clock
-from labserver.settings import Settings
 
 MoveClock = Callable[[Running, str], None]
 
@@ -21,7 +20,7 @@ def clock_mover(warehouse: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> M
     """Takes a service and a moment with an offset, such as ``2013-10-01T00:00:00-04:00``."""
 
     def move(service: Running, moment: str) -> None:
-        with closing(connect(Settings(home=service.home).online_store, catalogue)) as store:
+        with closing(connect(store_of(service.home), catalogue)) as store:
             set_clock(warehouse, store, catalogue, datetime.fromisoformat(moment))
 
     return move

@@ -19,7 +19,7 @@ import requests
 from asking import asking, metrics, ready, shown, wait_for
 from awaiting import PATIENCE
 from needed import absent
-from services import Running, end, own_home, running
+from services import Running, end, own_home, running, store_of
 from table import Note
 
 from labserver.running.process import free_port
@@ -95,9 +95,9 @@ def test_predictions_go_on_when_the_log_cannot_be_written(home: Path, tmp_path: 
         wait_for(lambda: ready(url))
         with asking(url, 2) as asked:
             wait_for(lambda: asked.counts[200] > 50)
-            (tmp_path / "state/online.db").rename(tmp_path / "state/elsewhere.db")
+            store_of(tmp_path).rename(tmp_path / "state/elsewhere.db")
             wait_for(lambda: asked.counts[503] > 50)
-            (tmp_path / "state/elsewhere.db").rename(tmp_path / "state/online.db")
+            (tmp_path / "state/elsewhere.db").rename(store_of(tmp_path))
             wait_for(lambda: ready(url))
     finally:
         code = end(process)

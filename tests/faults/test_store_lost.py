@@ -16,7 +16,7 @@ import pytest
 import requests
 from asking import Asked, asking, ready, shown, wait_for
 from awaiting import PATIENCE
-from services import FLIGHT, Running, own_home, refusal, running
+from services import FLIGHT, Running, own_home, refusal, running, store_of
 from table import Note
 
 from labserver.features.catalogue import Catalogue
@@ -36,7 +36,7 @@ def service(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
 @pytest.fixture
 def store(service: Running) -> Iterator[Path]:
     """The path of the store; it is whole again afterwards."""
-    path = service.home / "state/online.db"
+    path = store_of(service.home)
     yield path
     copy_snapshot(service.home / "bundle/online.db", path)
     wait_for(lambda: ready(service.url))
@@ -127,7 +127,7 @@ FAULTS: dict[Fault, str | None] = {
     locked_by_a_writer: NOTHING,
     replaced_by_a_fresh_one: NOTHING,
     replaced_by_a_locked_one: "locked by another process",
-    deleted: "no online store at online.db",
+    deleted: "no online store at online-",
     replaced_by_garbage: "is damaged",
     written_over_with_garbage: "is damaged",
     without_a_table: "no such table",
@@ -204,7 +204,7 @@ def test_the_clock_moves_to_and_fro(
 
 def test_a_store_that_is_locked_at_the_start_is_named(home: Path, tmp_path: Path, note: Note) -> None:
     folder = own_home(home, tmp_path)
-    path = folder / "state/online.db"
+    path = store_of(folder)
     path.parent.mkdir()
     shutil.copyfile(folder / "bundle/online.db", path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

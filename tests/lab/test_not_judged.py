@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 import requests
-from services import FLIGHT, own_home, running
+from services import FLIGHT, own_home, running, store_of
 
 from exercises.checks.answering import TooLate, asked
 from exercises.checks.attempt import Attempt
@@ -163,7 +163,7 @@ def test_a_service_that_is_not_ready_yet_is_in_doubt_and_the_courses_own_is_not_
 def test_a_503_is_no_answer(home: Path, tmp_path: Path) -> None:
     """The online store is gone while the service runs."""
     with running(own_home(home, tmp_path)) as service, requests.Session() as session:
-        (service.home / "state/online.db").unlink()
+        store_of(service.home).unlink()
         until = time.monotonic() + 30
         while service.get("/readyz").status_code == 200:
             assert time.monotonic() < until

@@ -25,8 +25,6 @@ LAB = [sys.executable, "-m", "exercises.lab"]
 def service(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """``lab serve`` of a learner who has solved nothing yet."""
     folder, work = own_home(home, tmp_path_factory.mktemp("home")), tmp_path_factory.mktemp("work")
-    (folder / "state").mkdir()
-    (folder / "state/online.db").write_bytes((home / "bundle/online.db").read_bytes())
     with running(folder, environment={"LAB_WORK": str(work)}, program=[*LAB, "serve"]) as started:
         yield started
 

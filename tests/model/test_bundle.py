@@ -40,8 +40,7 @@ def test_two_builds_of_the_same_inputs_give_the_same_bundle(bundle: Bundle, tmp_
     again = load_bundle(tmp_path / "bundle")
     assert again.manifest["files"] == bundle.manifest["files"], "or labserver changed since the home folder was built"
     assert built.bundle_hash == again.manifest["bundle_hash"] == bundle.manifest["bundle_hash"]
-    assert {path.name for path in tmp_path.iterdir()} == {"warehouse.duckdb", "bundle", "bundles", "teaching", "state"}
-    assert (tmp_path / "state" / "online.db").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"warehouse.duckdb", "bundle", "bundles", "teaching"}
 
 
 def test_a_whole_bundle_is_loaded_through_its_link(settings: Settings, bundle: Bundle) -> None:

@@ -7,15 +7,22 @@ import shutil
 import subprocess
 import sys
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 from awaiting import PATIENCE
-from services import FLIGHT, own_home, refusal, running
+from services import FLIGHT, own_home, refusal, running, store_of
 
+from labserver.features.definitions import CATALOGUE
+from labserver.model.bundle import load_bundle
+from labserver.pipeline import clock
 from labserver.pipeline.build import one_at_a_time
+from labserver.pipeline.freshness import is_current
 from labserver.pipeline.sources import build_warehouse
+from labserver.pipeline.training import TRAINED_UNTIL
+from labserver.settings import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +33,11 @@ KILLED = (
 HOLDING = """
 import sys, time
 from pathlib import Path
+from labserver.features.definitions import CATALOGUE
+from labserver.model.bundle import load_bundle
+from labserver.pipeline import clock
 from labserver.pipeline.build import one_at_a_time
+from labserver.pipeline.freshness import is_current
 with one_at_a_time(Path(sys.argv[1]), print):
     print("held", flush=True)
     time.sleep(600)
@@ -92,6 +103,50 @@ def catalogue(settings):
 """
 
 
+def copied(home: Path, folder: Path) -> Path:
+    """A home that a build may write to: what was built, as copies."""
+    name = (home / "bundle").resolve().name
+    shutil.copytree(home / "bundles" / name, folder / "bundles" / name)
+    (folder / "bundle").symlink_to(Path("bundles") / name)
+    shutil.copytree(home / "teaching", folder / "teaching")
+    shutil.copyfile(home / "warehouse.duckdb", folder / "warehouse.duckdb")
+    return folder
+
+
+def build(home: Path, *arguments: str) -> str:
+    """What ``labserver build`` prints."""
+    command = [sys.executable, "-m", "labserver", "build", *arguments]
+    environment = os.environ | {"LABSERVER_HOME": str(home)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_build_beside_a_running_service_changes_neither_its_answers_nor_its_clock(home: Path, tmp_path: Path) -> None:
+    part = tmp_path / "wider.py"
+    part.write_text(WIDER)
+    whole = copied(home, tmp_path / "whole")
+    october = datetime.fromisoformat("2013-10-01T12:00:00-04:00")
+    flight = FLIGHT | {"scheduled_departure": "2013-10-01T15:30:00-04:00"}
+    with running(whole) as service:
+        clock.move(Settings(home=whole), CATALOGUE, october)
+        before = service.post("/v1/features/vector", flight).json()
+        assert datetime.fromisoformat(before["clock"]) == october
+        first = load_bundle(whole / "bundle").name
+        build(whole, "--keep-model", "--parts", str(part))
+        assert load_bundle(whole / "bundle").name != first
+        assert service.post("/v1/features/vector", flight).json() == before
+        build(whole)
+        assert load_bundle(whole / "bundle").name == first, "or labserver changed since the home folder was built"
+        assert service.post("/v1/features/vector", flight).json() == before
+        assert service.ready()
+    store_of(whole).write_bytes(b"garbage" * 1000)
+    assert not is_current(Settings(home=whole))
+    build(whole, "--keep-model")
+    with running(whole) as service:
+        assert datetime.fromisoformat(service.get("/v1/monitor").json()["clock"]) == TRAINED_UNTIL
+
+
 @pytest.mark.slow
 def test_a_stored_feature_more_needs_a_build_that_keeps_the_model_and_changes_no_answer(
     home: Path, tmp_path: Path
@@ -103,16 +158,8 @@ def test_a_stored_feature_more_needs_a_build_that_keeps_the_model_and_changes_no
         before = service.post("/v1/predictions", FLIGHT).json()
     code, said = refusal(folder, LABSERVER_PARTS=str(part))
     assert (code, "gust" in said, "labserver build --keep-model" in said) == (1, True, True)
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    shutil.copytree((home / "bundle").resolve(), whole / "bundles/first")
-    (whole / "bundle").symlink_to("bundles/first")
-    shutil.copytree(home / "teaching", whole / "teaching")
-    command = [sys.executable, "-m", "labserver", "build", "--keep-model", "--parts", str(part)]
-    environment = os.environ | {"LABSERVER_HOME": str(whole)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "training" not in done.stdout
+    whole = copied(home, tmp_path / "whole")
+    assert "training" not in build(whole, "--keep-model", "--parts", str(part))
     for lesson in (7, 9):
         with running(
             own_home(whole, tmp_path / str(lesson)), lesson=lesson, environment={"LABSERVER_PARTS": str(part)}

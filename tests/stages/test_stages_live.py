@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from awaiting import PATIENCE
-from services import FLIGHT, Running, own_home, running
+from services import FLIGHT, Running, own_home, running, store_of
 
 pytestmark = pytest.mark.slow
 
@@ -45,12 +45,12 @@ def test_no_stage_below_9_faces_a_network(home: Path, tmp_path: Path) -> None:
 def test_a_store_that_is_not_a_store_is_refused(home: Path, tmp_path: Path, content: bytes) -> None:
     folder = own_home(home, tmp_path)
     (folder / "state").mkdir()
-    (folder / "state/online.db").write_bytes(content)
+    store_of(folder).write_bytes(content)
     done = start(folder)
     [line] = done.stderr.splitlines()
     assert done.returncode == 1
     assert "labserver serve --fresh-store" in line
-    assert (folder / "state/online.db").read_bytes() == content
+    assert store_of(folder).read_bytes() == content
 
 
 def test_outcomes_that_are_no_database_are_refused_and_kept(home: Path, tmp_path: Path) -> None:

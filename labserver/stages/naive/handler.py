@@ -45,8 +45,9 @@ class OneHandler:
         assert ingredients.horizon, "the contents page gives stages 0 to 4 one"  # noqa: S101
         self._catalogue: Catalogue = context.catalogue
         self._vocabulary = Vocabulary(context.bundle.vocabulary)
-        provide(context.bundle.snapshot, context.settings.online_store)
-        self._store = OnlineStore(context.settings.online_store, context.catalogue)  # only its clock: what time it is
+        store = context.settings.online_store(context.bundle.name)
+        provide(context.bundle.snapshot, store)
+        self._store = OnlineStore(store, context.catalogue)  # only its clock: what time it is
         self._db = open_warehouse(context.settings.warehouse)
         self._queries = [(group, known_by(group)) for group in context.catalogue.stored]
         self._horizon = ingredients.horizon
