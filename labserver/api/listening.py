@@ -12,8 +12,15 @@ from pathlib import Path
 from labserver.errors import LabError
 from labserver.settings import Settings
 
-BACKLOG = 2048
-"""Length of the queue of connections that are not accepted yet."""
+BACKLOG = 256
+"""Length of the queue of connections that are not accepted yet. What waits there the service cannot refuse, so the
+queue is as long as it can work off in a tenth of a second. Beyond it the system lets a client try again after a second,
+which costs the service nothing.
+"""
+ACCEPTED_A_TURN = 16
+"""Connections that a turn of the event loop accepts. A turn answers many requests for little more than one costs, and
+libuv accepts one per turn for each handle of the socket: one handle is worth a third of what sixteen are.
+"""
 
 
 def is_loopback(host: str) -> bool:
@@ -65,6 +72,11 @@ def _bound(host: str, port: int, *, reuse: bool) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def handles(bound: socket.socket) -> list[socket.socket]:
+    """The socket, under as many handles as connections are to be accepted in a turn."""
+    return [bound, *(bound.dup() for _ in range(ACCEPTED_A_TURN - 1))]
 
 
 def listen(bound: socket.socket) -> None:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from labserver.api.listening import BACKLOG, address, bind, is_loopback, listen, reserve
+from labserver.api.listening import BACKLOG, address, bind, handles, is_loopback, listen, reserve
 from labserver.api.log_writer import log_output
 from labserver.errors import LabError
 from labserver.features.store import check_sqlite
@@ -171,6 +171,7 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
         structlog.get_logger().warning("no_key", detail="Anyone who reaches this port may use the service.")
     options: dict[str, Any] = {
         "workers": workers,
+        "backlog": BACKLOG,
         "loop": "uvloop",
         "http": "labserver.api.connections:Connection",
         "ws": "none",
@@ -193,18 +194,17 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
     # every answer 40 ms.
     bound = socket.socket(fileno=inherited) if inherited is not None else bind(chosen.host, chosen.port)
     if workers > 1:
-        bound.set_inheritable(True)
         config = uvicorn.Config(worker, factory=True, **options)
         try:
-            Multiprocess(config, sockets=[bound]).run()
+            Multiprocess(config, sockets=handles(bound)).run()
         finally:
             remove_shared()
         return
-    config = uvicorn.Config(create(), backlog=BACKLOG, **options)
+    config = uvicorn.Config(create(), **options)
     listen(bound)
     structlog.get_logger().info("listening", address=address(bound))
     succeed_on_sigterm()
-    uvicorn.Server(config).run(sockets=[bound])
+    uvicorn.Server(config).run(sockets=handles(bound))
 
 
 def run(create: Create, worker: str) -> None:

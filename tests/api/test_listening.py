@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -9,15 +11,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
+import uvloop
 from awaiting import PATIENCE
 from services import own_home, running
 
-from labserver.api.listening import address, bind, bind_for
+from labserver.api.listening import BACKLOG, address, bind, bind_for, handles
 from labserver.errors import LabError
 from labserver.running.process import free_port
 from labserver.settings import Settings
@@ -177,3 +181,36 @@ def test_a_service_starts_again_on_its_port_at_once_although_connections_of_the_
     assert any(found.laddr.port == port and found.status == psutil.CONN_TIME_WAIT for found in psutil.net_connections())
     with running(folder, arguments=arguments, environment=environment, port=port) as again:
         assert again.ready()
+
+
+def turns_until_accepted(sockets: Sequence[socket.socket], connections: int) -> int:
+    """Turns of a loop in which as many connections, all of them there, are accepted."""
+    accepted = turns = 0
+
+    class Counted(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            nonlocal accepted
+            accepted += 1
+
+    async def accept() -> None:
+        nonlocal turns
+        loop = asyncio.get_running_loop()
+        servers = [await loop.create_server(Counted, sock=handle, backlog=BACKLOG) for handle in sockets]
+        with contextlib.ExitStack() as clients:
+            for _ in range(connections):
+                clients.enter_context(socket.create_connection(sockets[0].getsockname()))
+            while accepted < connections:
+                turns += 1
+                await asyncio.sleep(0)
+        for server in servers:
+            server.close()
+
+    uvloop.run(accept())
+    return turns
+
+
+def test_a_turn_accepts_many_connections() -> None:
+    assert turns_until_accepted(handles(bind("127.0.0.1", 0)), 64) <= 8
+    assert turns_until_accepted([bind("127.0.0.1", 0)], 64) >= 64, (
+        "libuv accepts more by itself now: no need of handles"
+    )
