@@ -15,6 +15,8 @@ SERVING_LOCK = ROOT / "labserver/deploy/requirements.txt"
 LOCK = ROOT / "requirements.txt"
 UV_LOCK = ROOT / "exercises/lab/set_up/uv.txt"
 """Of the program that installs the other locks."""
+BUILD_LOCK = ROOT / "exercises/lab/set_up/build.txt"
+"""Of what builds packages that have no wheel."""
 EXTRAS = ("build", "lab", "test")
 
 
@@ -63,6 +65,7 @@ def main() -> None:
     compile_lock(LOCK, "pyproject.toml", *extras)
     compile_lock(SERVING_LOCK, "pyproject.toml")
     compile_lock(UV_LOCK, "-", wanted="uv")
+    compile_lock(BUILD_LOCK, "-", wanted="setuptools")
     requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     print(f"locked {len(requires['dependencies'])} serving dependencies and {len(EXTRAS)} extras")
 

