@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import requests
-from asking import by_status, metrics, ready, wait_for
+from asking import asking, by_status, metrics, ready, wait_for
 from awaiting import PATIENCE
 from needed import needed
 from services import FLIGHT, Running, own_home, running
@@ -66,6 +66,38 @@ def test_stage_9_answers_some_at_once_and_refuses_the_rest_at_once(
     assert counts[503] > 0
     assert goodput > 0.3 * peak
     assert len(asked.latencies) > 0
+
+
+def test_a_connection_for_each_request_is_answered_or_refused(
+    home: Path, tmp_path: Path, full: bool, note: Note
+) -> None:
+    """A connection for each request: what waits to be accepted the service cannot refuse."""
+    needed("wrk", "wrk")
+    seconds, clients = (8 if full else 2), 320
+    with running(own_home(home, tmp_path)) as service:
+        url, script = service.url + PATH, tmp_path / "ask.lua"
+        kept = closed_loop(url, BODY, script, (), 64, seconds)
+        script.write_text(script.read_text() + 'wrk.headers["Connection"] = "close"\n')
+        before = by_status(service.url, PATH)
+        wrk = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "60s", "-s", str(script), url]
+        flood = subprocess.Popen(dying_with_parent(wrk), stdout=subprocess.PIPE, text=True)
+        with asking(service.url, 1) as asked:
+            printed = flood.communicate(timeout=PATIENCE)[0]
+        counts = by_status(service.url, PATH) - before
+        calm_again(service)
+    hung = int("timeout" in printed)
+    others = sum(number for status, number in counts.items() if status not in (0, 200, 503))  # 0: wrk ended meanwhile
+    others += asked.total - asked.counts[200] - asked.counts[503]
+    answered = counts[200] / seconds
+    note(
+        f"stage 9: {clients} clients, a connection for each request",
+        counts.total(),
+        hung + others,
+        f"200: {counts[200]:,}, 503: {counts[503]:,}; {answered:,.0f}/s, {answered / kept:.0%} of the {kept:,.0f}/s on "
+        f"kept connections; one more client waited {1e3 * asked.slowest:.0f} ms at most",
+    )
+    assert (hung, others) == (0, 0), (printed, counts, asked.counts)
+    assert answered > 0.1 * kept
 
 
 def test_stage_7_answers_as_many_as_ever(home: Path, tmp_path: Path, full: bool, note: Note) -> None:
