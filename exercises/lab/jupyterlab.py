@@ -58,10 +58,20 @@ def jupyter_command(port: int, work: Path, browser: bool) -> tuple[list[str], st
 def environment(home: Path, service: str, token: str) -> dict[str, str]:
     """Variables for JupyterLab, its kernels and its terminals. Unlike a command line, only their user can read them.
 
-    The environment's programs are first on PATH, so that ``lab`` is a command in JupyterLab's terminal.
+    The environment's programs are first on PATH, so that ``lab`` is a command in JupyterLab's terminal. Its Jupyter
+    files come first too: a kernel of another program may be named python3 as well.
     """
-    programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-    return {"LABSERVER_HOME": str(home), "LABSERVER_URL": service, "JUPYTER_TOKEN": token, "PATH": programs}
+    return {
+        "LABSERVER_HOME": str(home),
+        "LABSERVER_URL": service,
+        "JUPYTER_TOKEN": token,
+        "PATH": _first(Path(sys.executable).parent, os.environ.get("PATH", os.defpath)),
+        "JUPYTER_PATH": _first(Path(sys.prefix) / "share/jupyter", os.environ.get("JUPYTER_PATH", "")),
+    }
+
+
+def _first(place: Path, others: str) -> str:
+    return os.pathsep.join(filter(None, (str(place), others)))
 
 
 def tile() -> dict[str, Any]:

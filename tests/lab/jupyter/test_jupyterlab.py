@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -32,10 +33,19 @@ DONE = """() => {
 CELLS = "() => window.jupyterapp.shell.currentWidget.context.model.toJSON().cells"
 
 
+def other_kernel(folder: Path) -> Path:
+    """Jupyter files of another program, whose kernel has the same name as the course's and starts nothing."""
+    kernel = folder / "kernels/python3"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps({"argv": ["false"], "display_name": "Other", "language": "python"}))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def lab(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedLab]:
     """``lab start``, killed at the end: JupyterLab, its kernel, and the stages that the kernel started end with it."""
-    learner = environment(home, tmp_path_factory.mktemp("lab"))
+    folder = tmp_path_factory.mktemp("lab")
+    learner = environment(home, folder, JUPYTER_PATH=str(other_kernel(folder / "jupyter")))
     expose_application(learner)
     with started(learner) as lab:
         yield lab
