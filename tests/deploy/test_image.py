@@ -134,6 +134,16 @@ def test_it_can_write_to_its_state_and_nowhere_else(service: Container) -> None:
     assert any(name.startswith("online-") for name in kept)
 
 
+def test_any_user_of_group_0_runs_it(engine: Engine, image: str, locked: tuple[str, ...]) -> None:
+    with container(engine, image, (*locked, "--user", "123456:0")) as chosen:
+        chosen.wait_until_ready()
+        assert python(chosen, "print(json.dumps([os.getuid(), os.getgid()]))") == [123456, 0]
+        assert python(chosen, f"exec({FIND_WRITABLE!r})") == [STATE]
+        outcome: dict[str, Any] = {"id": "ab" * 16, "arrival_delay_minutes": 3.0}
+        answer = requests.post(chosen.url + "/v1/outcomes", json=outcome, timeout=PATIENCE)
+        assert answer.status_code == 202
+
+
 def test_even_on_a_writable_file_system_it_cannot_change_itself(engine: Engine, image: str) -> None:
     with container(engine, image, flags=()) as started:
         found = python(started, f"exec({FIND_WRITABLE!r})")
