@@ -74,8 +74,8 @@ def test_the_first_moments_of_a_command(module: str, tmp_path: Path) -> None:
     """Interrupted while its imports go on."""
     slow = tmp_path / "typer.py"
     slow.write_text("print('importing', flush=True)\nimport time\ntime.sleep(60)\n")
-    variables = {"PYTHONPATH": str(tmp_path)}
-    code, said = interrupted([sys.executable, "-m", module, "--help"], variables, "importing", tmp_path)
+    run = f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); runpy.run_module({module!r}, run_name='__main__')"
+    code, said = interrupted([sys.executable, "-c", run, "--help"], {}, "importing", tmp_path)
     assert (code, said) == (130, "importing\n\nStopped.\n")
 
 
