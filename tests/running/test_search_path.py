@@ -20,7 +20,7 @@ def run(module: str, *arguments: str, home: Path, path: str) -> subprocess.Compl
 
 @pytest.mark.slow
 def test_packages_of_another_program_are_left_out_and_that_is_said(home: Path, tmp_path: Path) -> None:
-    """Of both commands: one that needs NumPy, and one that shows what its children would get."""
+    """Of both commands; the first one needs NumPy."""
     (tmp_path / "numpy").mkdir()
     (tmp_path / "numpy/__init__.py").write_text("raise ImportError('of another program')\n")
     said = f"PYTHONPATH={tmp_path} is left out: packages of other programs would replace the course's.\n"

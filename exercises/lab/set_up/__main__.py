@@ -77,6 +77,12 @@ def set_up(version: str, progress: Progress) -> None:
 def make_anew(why: str, commands: Commands) -> None:
     """Make an environment with pip and uv, and nothing else."""
     check_python()
+    found = re.search("[#:]", str(ROOT))  # the one is for addresses, the other separates folders
+    if found:
+        raise Failed(
+            f"The course is in {ROOT}, and no environment can be made below a folder with {found.group()} in its name: "
+            f"rename or move the folder, {RUN_SETUP_AGAIN}."
+        )
     if VENV.exists() and not VENV.is_dir():
         raise Failed(
             f"{VENV} is a file, and the environment needs a folder of that name: move the file away, {RUN_SETUP_AGAIN}."

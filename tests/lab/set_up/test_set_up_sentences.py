@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from lock import ROOT
 from needed import absent
-from projects import PYTHON, VERSION, Project
+from projects import PYTHON, VERSION, Project, project
 
 OLDEST = (3, 6)
 
@@ -46,6 +46,15 @@ def test_an_old_python_says_which_is_needed(fresh: Project) -> None:
         assert re.fullmatch(
             r"error: Python 3\.11 to 3\.14 is needed, and this is 3\.\d+\.\d+: .*", sentence(fresh, f"PYTHON={path}")
         )
+
+
+@pytest.mark.parametrize("letter", ["#", ":"])
+def test_a_folder_below_which_no_environment_can_be_made(tmp_path: Path, letter: str) -> None:
+    made = project(tmp_path / f"course{letter}1")
+    said = sentence(made)
+    assert said.startswith(f"error: The course is in {made.root}, and no environment can be made below a folder with")
+    assert f"with {letter} in its name: rename or move the folder" in said
+    assert not made.venv.exists()
 
 
 @pytest.mark.parametrize("versions", [("3.97", "3.98", "3.99"), ("3.0", "3.1")], ids=["too old", "too new"])
