@@ -14,7 +14,8 @@ from labserver.features.store import OnlineStore, provide
 from labserver.model.bundle import load_bundle
 from labserver.model.predictor import OnnxPredictor, ThreadedPredictor
 from labserver.model.reference import Reference
-from labserver.monitor.drift import PsiDetector
+from labserver.monitor.alarm_thresholds import AlarmThresholds
+from labserver.monitor.drift import DeviationDetector
 from labserver.monitor.monitor import ModelMonitor, Watched
 from labserver.parts import Context, Ingredients, Parts
 from labserver.service.decision import ExpectedCost
@@ -86,9 +87,12 @@ def inline(settings: Settings) -> bool:
     return True
 
 
-def drift(context: Context) -> PsiDetector:
+def drift(context: Context) -> DeviationDetector:
     """Lesson 9: every feature and the score are compared with training, day by day."""
-    return PsiDetector(context.catalogue, Reference.read(context.bundle.reference, context.catalogue.names))
+    statistics, names = context.bundle.reference, context.catalogue.names
+    return DeviationDetector(
+        context.catalogue, Reference.read(statistics, names), AlarmThresholds.read(statistics, names)
+    )
 
 
 def monitor(watched: Watched) -> ModelMonitor:

@@ -73,7 +73,13 @@ class Parts:
 
 
 def assemble(parts: Parts, settings: Settings) -> tuple[Context, Service]:
-    """Load the bundle and make the service from its parts.
+    """Load the bundle and make the service from its parts. Raises as :func:`ingredients` does."""
+    made = ingredients(parts, settings)
+    return made.context, parts.service(made)
+
+
+def ingredients(parts: Parts, settings: Settings) -> Ingredients:
+    """Load the bundle and make the parts that a service is made of.
 
     Raises:
         LabError: if the bundle, the store or the warehouse is not usable, the model wants a feature that the catalogue
@@ -83,14 +89,11 @@ def assemble(parts: Parts, settings: Settings) -> tuple[Context, Service]:
     catalogue = parts.catalogue(settings).with_trained(bundle.catalogue)
     context = Context(settings, bundle, catalogue)
     predictor = by_name(parts.predictor(context, parts.threads(settings)), catalogue)
-    service = parts.service(
-        Ingredients(
-            context=context,
-            horizon=parts.horizon(context) if parts.horizon else None,
-            ranges=parts.ranges(context),
-            completion=parts.completion(context),
-            predictor=predictor,
-            decision=parts.decision(context),
-        )
+    return Ingredients(
+        context=context,
+        horizon=parts.horizon(context) if parts.horizon else None,
+        ranges=parts.ranges(context),
+        completion=parts.completion(context),
+        predictor=predictor,
+        decision=parts.decision(context),
     )
-    return context, service

@@ -39,16 +39,19 @@ def application(chosen: Settings, parts: Parts, shown: ShownBeside | None = None
     from labserver.monitor.observed import ObservedService
     from labserver.monitor.outcomes import OutcomeStore
     from labserver.monitor.prometheus import new_registry
-    from labserver.parts import assemble
+    from labserver.parts import ingredients
     from labserver.service.selection import by_name
 
-    context, service = assemble(parts, chosen)
+    made = ingredients(parts, chosen)
+    context, service = made.context, parts.service(made)
     registry = new_registry()
     outcomes = OutcomeStore(chosen.outcomes, max_days=chosen.outcome_days)
     detector = parts.drift(context) if parts.drift else None
     beside = parts.shadow(context) if parts.shadow else None
     shadow = by_name(beside, context.catalogue) if beside else None
-    watched = Watched(chosen, context.bundle, context.catalogue, registry, outcomes, detector, shadow)
+    watched = Watched(
+        chosen, context.bundle, context.catalogue, registry, outcomes, detector, shadow, made.predictor, made.decision
+    )
     monitor = parts.monitor(watched)
     backend = Backend(
         service=ObservedService(service, monitor),

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from labserver.features.catalogue import Catalogue
 from labserver.features.ranges import clean
-from labserver.model.reference import Reference, as_received
-from labserver.monitor.tally import Tally
+from labserver.model.reference import Reference
+from labserver.moments import HOUR
+from labserver.monitor.served import AnswerCounter, Served
+from labserver.monitor.tally import Tally, total
 from labserver.parts import Context
 from labserver.pipeline.join import point_in_time
 from labserver.pipeline.replay import PERIOD
@@ -34,6 +36,7 @@ class FlightDays:
         reference: statistics of training.
         predictor: the model.
         raw: features as joined, shape (flights, features), float32, NaN where nothing was known.
+        asked: prediction times in microseconds since 1970 UTC, shape (flights,).
         day: day of the period of each prediction time, from 0, shape (flights,).
         origin: airport code of each, shape (flights,).
     """
@@ -42,6 +45,7 @@ class FlightDays:
     reference: Reference
     predictor: Predictor
     raw: NDArray[np.float32]
+    asked: NDArray[np.int64]
     day: NDArray[np.int64]
     origin: NDArray[np.str_]
 
@@ -52,13 +56,14 @@ class FlightDays:
         with open_warehouse(settings.warehouse) as db:
             raw = point_in_time(db, period, context.catalogue)
             asked = db.execute(
-                f"SELECT origin, date_diff('day', $first, as_of::DATE) AS day FROM ({period}) ORDER BY row",
+                f"""SELECT origin, epoch_us(as_of) AS asked, date_diff('day', $first, as_of::DATE) AS day
+                FROM ({period}) ORDER BY row""",
                 {"first": first},
             ).fetchnumpy()
         reference = Reference.read(context.bundle.reference, context.catalogue.names)
         model = by_name(predictor, context.catalogue)
         day, origin = np.asarray(asked["day"]), np.asarray(asked["origin"]).astype(str)
-        return cls(context.catalogue, reference, model, raw, day, origin)
+        return cls(context.catalogue, reference, model, raw, np.asarray(asked["asked"]), day, origin)
 
     @cached_property
     def normal(self) -> list[Tally]:
@@ -77,12 +82,13 @@ class FlightDays:
 
     def count(self, raw: NDArray[np.float32]) -> list[Tally]:
         """A tally a day, for other values of shape (flights, features)."""
-        probabilities = self.predictor.probabilities(clean(raw, self.catalogue))
-        matrix = np.column_stack([as_received(raw, self.catalogue), probabilities])
-        missing, impossible = np.isnan(raw), (raw < self.catalogue.low) | (raw > self.catalogue.high)
+        used = clean(raw, self.catalogue)
+        scores = self.predictor.probabilities(used)
+        origins, fresh = [str(code) for code in self.origin], np.zeros(raw.shape, np.bool_)
+        served = Served((), self.asked, raw, used, scores, warned=0, places=origins, stale=fresh)
+        hours = AnswerCounter(self.catalogue, self.reference, sorted(set(origins))).count(served).hours
+        day_of = dict(zip((self.asked // HOUR).tolist(), self.day.tolist(), strict=True))
         return [
-            Tally(
-                len(rows), self.reference.count(matrix[rows]), missing[rows].sum(axis=0), impossible[rows].sum(axis=0)
-            )
-            for rows in (np.flatnonzero(self.day == number) for number in range(int(self.day.max()) + 1))
+            total([tally for hour, tally in hours.items() if day_of[hour] == number])
+            for number in range(int(self.day.max()) + 1)
         ]

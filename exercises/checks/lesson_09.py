@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import chain
 
@@ -140,11 +141,12 @@ def about(feature: str, detector: Detector, seen: Sequence[Tally], day: int) -> 
 def quiet(detector: Detector, days: FlightDays) -> Iterator[CheckFinding]:
     """Findings on inputs that must raise nothing: too few predictions, and normal months."""
     some = days.normal[FIRST_NORMAL_DAY]
-    few = Tally(
-        20,
-        np.eye(some.bins.shape[1], dtype=np.int64)[np.zeros(len(some.bins), int)] * 20,
-        np.full_like(some.missing, 20),
-        np.full_like(some.impossible, 20),
+    few = replace(
+        some,
+        rows=20,
+        bins=np.eye(some.bins.shape[1], dtype=np.int64)[np.zeros(len(some.bins), int)] * 20,
+        missing=np.full_like(some.missing, 20),
+        impossible=np.full_like(some.impossible, 20),
     )
     alarms = [*detector.judge(few, []).findings, *detector.judge(few, [few] * DAYS_TO_FIND).findings]
     yield CheckFinding(

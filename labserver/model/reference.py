@@ -58,6 +58,13 @@ class Reference:
         worst_day: largest PSI of one training day against all of them; NaN where the bundle does not say.
         worst_month: the same for :data:`MONTH` days on end.
         usual_missing: the share of a day's values that was missing on all but the worst hundredth of training's days.
+        sums: mean of the values of each bin times its share, shape (columns, BINS): with ``shares`` the distribution
+            of training, for :func:`labserver.model.distance.wasserstein`.
+        std: standard deviation; NaN where the bundle does not say.
+        weekday_mean: mean of a calendar feature on each day of the week, Monday first, shape (columns, 7); NaN for
+            other columns.
+        weekday_std: its standard deviation within a day of the week.
+        decides: share of training's decisions that change if the feature has its typical value; NaN for the score.
     """
 
     names: tuple[str, ...]
@@ -66,6 +73,11 @@ class Reference:
     worst_day: NDArray[np.float64]
     worst_month: NDArray[np.float64]
     usual_missing: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    std: NDArray[np.float64]
+    weekday_mean: NDArray[np.float64]
+    weekday_std: NDArray[np.float64]
+    decides: NDArray[np.float64]
 
     @classmethod
     def read(cls, statistics: Mapping[str, Any], names: Sequence[str]) -> Reference:
@@ -75,22 +87,47 @@ class Reference:
         """
         columns = [statistics["features"].get(name, UNKNOWN) for name in names] + [statistics["score"]]
         edges = np.full((len(columns), BINS - 1), np.inf, np.float32)
-        shares = np.zeros((len(columns), BINS))
+        shares, sums = np.zeros((len(columns), BINS)), np.zeros((len(columns), BINS))
+        weekdays = np.full((len(columns), 7), np.nan)
         for number, column in enumerate(columns):
             edges[number, : len(column["edges"])] = column["edges"]
             shares[number, : len(column["shares"])] = column["shares"]
+            sums[number, : len(column.get("sums", ()))] = column.get("sums", ())
+            weekdays[number] = column.get("weekday_mean", np.nan)
 
-        def worst(name: str) -> NDArray[np.float64]:
+        def each(name: str) -> NDArray[np.float64]:
             return np.array([column.get(name, np.nan) for column in columns])
 
-        return cls((*names, SCORE), edges, shares, worst("worst_day"), worst("worst_month"), worst("usual_missing"))
+        return cls(
+            names=(*names, SCORE),
+            edges=edges,
+            shares=shares,
+            worst_day=each("worst_day"),
+            worst_month=each("worst_month"),
+            usual_missing=each("usual_missing"),
+            sums=sums,
+            std=each("std"),
+            weekday_mean=weekdays,
+            weekday_std=each("weekday_std"),
+            decides=each("decides"),
+        )
+
+    def between(self, column: int, number: int) -> str:
+        """The values of a bin, for people: ``"above 3 and at most 7"``."""
+        edges = [edge for edge in self.edges[column].tolist() if np.isfinite(edge)]
+        words = [f"above {edges[number - 1]:.4g}"] if number else []
+        return " and ".join([*words, *([f"at most {edges[number]:.4g}"] if number < len(edges) else [])])
+
+    def bins_of(self, matrix: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The bin of each value, for values of shape (rows, columns) without gaps; the same shape."""
+        bins: NDArray[np.int64] = np.count_nonzero(matrix[:, :, None] > self.edges, axis=2)  # edges below the value
+        return bins
 
     def count(self, matrix: NDArray[np.float32]) -> NDArray[np.int64]:
         """Rows in each bin, for values of shape (rows, columns) without gaps; shape (columns, BINS)."""
-        beyond = np.count_nonzero(matrix[:, :, None] > self.edges, axis=0)  # rows beyond each edge
-        everything, nothing = np.full((len(self.names), 1), len(matrix)), np.zeros((len(self.names), 1), np.int64)
-        counts: NDArray[np.int64] = -np.diff(np.concatenate([everything, beyond, nothing], axis=1), axis=1)
-        return counts
+        columns = len(self.names)
+        place = self.bins_of(matrix) + BINS * np.arange(columns)
+        return np.bincount(place.ravel(), minlength=columns * BINS).reshape(columns, BINS)
 
     def psi(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
         """PSI of each column, for the counts of at least one row; shapes (..., columns, BINS) and (..., columns)."""
@@ -117,15 +154,21 @@ def reference_statistics(
     catalogue: Catalogue,
 ) -> dict[str, Any]:
     """Share missing (``raw``) and a histogram of the model's inputs (``used``), for each feature and for the score,
-    and the distance of training's own worst day and month from the whole.
+    and the distance of training's own worst day and month from the whole. Of calendar features also the mean of each
+    day of the week.
 
-    Both matrices have shape (rows, features); ``probability`` and ``day`` (a running number) have shape (rows,).
-    Edges are the training deciles, repeated ones left out, so a feature with few values has fewer bins.
+    Both matrices have shape (rows, features); ``probability`` and ``day`` (New York's day of the prediction time,
+    ``date.toordinal``) have shape (rows,). Edges are the training deciles, repeated ones left out, so a feature with
+    few values has fewer bins.
     """
     features = {
         name: {"missing": round(float(np.isnan(raw[:, i]).mean()), 6), **histogram(used[:, i])}
         for i, name in enumerate(catalogue.names)
     }
+    weekday = (day - 1) % 7  # 1 January of year 1 was a Monday
+    for feature, column in zip(catalogue.features, used.T.astype(np.float64), strict=True):
+        if feature.request is not None and len(np.unique(weekday)) == 7:
+            features[feature.name] |= by_weekday(column, weekday)
     statistics: dict[str, Any] = {"rows": len(used), "features": features, SCORE: histogram(probability)}
     add_worst(statistics, raw, np.column_stack([as_received(raw, catalogue), probability]), day, catalogue)
     return statistics
@@ -159,12 +202,24 @@ def add_worst(
             column["usual_missing"] = round(float(missing[number]), 4)
 
 
+def by_weekday(values: NDArray[np.float64], weekday: NDArray[np.int64]) -> dict[str, Any]:
+    """Mean of each day of the week and the deviation within one, for arrays of shape (rows,); Monday is 0."""
+    rows = np.bincount(weekday, minlength=7)
+    means = np.bincount(weekday, values, minlength=7) / rows
+    within = float(np.sqrt(np.mean((values - means[weekday]) ** 2)))
+    return {"weekday_mean": [round(mean, 6) for mean in means.tolist()], "weekday_std": round(within, 6)}
+
+
 def histogram(values: NDArray[np.float32]) -> dict[str, Any]:
-    """Inner edges and the share of values in each bin; the outer bins are open."""
+    """Inner edges, and of each bin the share of values and their sum over the number of all. Outer bins are open."""
     edges = np.unique(np.quantile(values, np.arange(1, BINS) / BINS)).astype(np.float32)
-    shares = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1) / len(values)
+    bins, wide = np.searchsorted(edges, values, side="left"), values.astype(np.float64)
+    shares = np.bincount(bins, minlength=len(edges) + 1) / len(values)
+    sums = np.bincount(bins, wide, minlength=len(edges) + 1) / len(values)
     return {
         "edges": [float(edge) for edge in edges],
         "shares": [round(float(share), 6) for share in shares],
-        "mean": round(float(values.astype(np.float64).mean()), 6),
+        "sums": [round(float(part), 6) for part in sums],
+        "mean": round(float(wide.mean()), 6),
+        "std": round(float(wide.std()), 6),
     }

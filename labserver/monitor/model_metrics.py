@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from labserver import __version__
 from labserver.features.catalogue import Catalogue
 from labserver.model.reference import Reference
-from labserver.monitor.drift import DriftLimits, Judgement
+from labserver.monitor.deviation import WINDOWS
+from labserver.monitor.drift import STATISTICS, Judgement
 from labserver.monitor.materialised import Materialised
 from labserver.monitor.predictions import PredictionLog
 from labserver.monitor.prometheus import BulkHistogram
@@ -81,11 +82,17 @@ class ModelMetrics:
         self._log_bytes = gauge("prediction_log_bytes", "Size of the prediction log.")
         self._outcome_errors = counter("outcome_write_errors", "Writes of outcomes that failed.")
         self._drift = gauge(
-            "feature_drift_score", "PSI against training, of the last day or 28 days.", "feature", "window"
+            "feature_drift_score", "Distance from training, in its standard deviations.", "feature", "window"
         )
-        self._limit = gauge("feature_drift_limit", "PSI above which an alert is due.", "feature", "window")
-        self._score_drift = gauge("prediction_drift_score", "PSI of the predictions against training.", "window")
-        self._score_limit = gauge("prediction_drift_limit", "PSI above which an alert is due.", "window")
+        self._score_drift = gauge("prediction_drift_score", "The same of the predictions.", "window")
+        self._ratio = gauge(
+            "feature_deviation_ratio",
+            "A statistic over its threshold; above 1 there is an alert.",
+            "feature",
+            "statistic",
+        )
+        self._score_ratio = gauge("prediction_deviation_ratio", "The same of the predictions.", "statistic")
+        self._changed = gauge("feature_decisions_changed", "Share of decisions that depend on the feature.", "feature")
         self._clock = gauge("online_store_clock_timestamp_seconds", "The online store's clock, in simulated time.")
         self._moved = gauge(
             "online_store_last_materialized_timestamp_seconds", "When that clock last moved, in real time."
@@ -110,18 +117,13 @@ class ModelMetrics:
                 freshness.labels(group.name).set(group.freshness.total_seconds())
         self._describe(registry, manifest, catalogue, stage)
         nothing = np.full(len(self._columns), np.nan)
-        self.judged(Judgement(nothing, nothing, ()))
+        self._usual = dict(zip(names, reference.decides.tolist(), strict=False))
+        self.judged(Judgement(nothing, nothing, (), nothing, dict.fromkeys(STATISTICS, nothing)), {})
         self.measured(Quality())
-        limits = DriftLimits.from_reference(reference)
-        missing = gauge("feature_missing_limit", "Share missing above which an alert is due.", "feature")
-        for name, share in zip(names, limits.missing.tolist(), strict=True):
-            missing.labels(name).set(share)
-        for window, limit in (("1d", limits.day), ("28d", limits.month)):
-            self._set_columns(self._limit, self._score_limit, window, limit)
 
     def served(self, served: Served, counted: Counted) -> None:
         """Count a batch."""
-        for tally in counted.days.values():
+        for tally in counted.hours.values():
             self.missing.add(tally.missing)
             self.impossible.add(tally.impossible)
         self.clipped.add(counted.clipped)
@@ -131,10 +133,16 @@ class ModelMetrics:
         self._decisions[1].inc(len(served.pairs) - warned)
         self._score.observe_many(served.scores)
 
-    def judged(self, judgement: Judgement) -> None:
-        """Show the drift."""
-        self._set_columns(self._drift, self._score_drift, "1d", judgement.day)
-        self._set_columns(self._drift, self._score_drift, "28d", judgement.month)
+    def judged(self, judgement: Judgement, changed: Mapping[str, float]) -> None:
+        """Show the drift, and how many decisions depend on the features that were found; of others the usual share."""
+        windows = (judgement.day, judgement.week, judgement.month)
+        for window, distance in zip(WINDOWS, windows, strict=True):
+            if distance is not None:
+                self._set_columns(self._drift, self._score_drift, window, distance)
+        for statistic, ratio in judgement.ratios.items():
+            self._set_columns(self._ratio, self._score_ratio, statistic, ratio)
+        for feature, usual in self._usual.items():
+            _set(self._changed.labels(feature), changed.get(feature, usual))
 
     def measured(self, quality: Quality) -> None:
         """Show the model's quality."""

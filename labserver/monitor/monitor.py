@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,10 @@ from labserver.features.catalogue import Catalogue
 from labserver.features.flight import Flight
 from labserver.model.bundle import Bundle
 from labserver.model.reference import Reference
-from labserver.moments import from_microseconds
+from labserver.moments import HOUR, from_microseconds, microseconds
 from labserver.monitor.alerts import Alerts, GrewLately, disk_findings, quality_findings, stale_findings
 from labserver.monitor.drift import Detector, Finding, Judgement
+from labserver.monitor.impact import Impact
 from labserver.monitor.materialised import Materialised, StoreWatch
 from labserver.monitor.model_metrics import ModelMetrics
 from labserver.monitor.outcomes import OutcomeStore
@@ -33,9 +34,9 @@ from labserver.monitor.quality import QualityReader
 from labserver.monitor.served import AnswerCounter, Pair, Served
 from labserver.monitor.shadow import Shadow
 from labserver.monitor.status import Status
-from labserver.monitor.tally import DailyTallies, Tally
+from labserver.monitor.tally import RecentHours, Tally
 from labserver.service.answer import Answer
-from labserver.service.ports import Predictor
+from labserver.service.ports import DecisionPolicy, Predictor
 from labserver.settings import Settings
 
 
@@ -50,6 +51,8 @@ class Watched:
     outcomes: OutcomeStore
     detector: Detector | None
     shadow: Predictor | None = None
+    predictor: Predictor | None = None
+    decision: DecisionPolicy | None = None
 
 
 class ModelMonitor:
@@ -75,7 +78,13 @@ class ModelMonitor:
         self._detector = watched.detector
         self._shadow = Shadow(watched.shadow) if watched.shadow else None
         self._outcomes = watched.outcomes
-        self._counter = AnswerCounter(catalogue, reference)
+        places = sorted(bundle.vocabulary["routes"])
+        self._counter = AnswerCounter(catalogue, reference, places)
+        self._impact = (
+            Impact(catalogue, reference, watched.predictor, watched.decision)
+            if watched.predictor and watched.decision
+            else None
+        )
         self._metrics = ModelMetrics(watched.registry, catalogue, reference, bundle.manifest, settings.lesson)
         self._log = PredictionLog(
             settings.prediction_log,
@@ -85,7 +94,7 @@ class ModelMonitor:
         )
         self._quality = QualityReader(settings.prediction_log, settings.outcomes)
         self._store = StoreWatch(settings.online_store(bundle.name), catalogue)
-        self._days = DailyTallies(reference)
+        self._hours = RecentHours(reference, len(places))
         self._alerts = Alerts()
         self._status = Status(catalogue, reference, self._metrics)
         self._position = {name: place for place, name in enumerate(catalogue.names)}
@@ -171,9 +180,11 @@ class ModelMonitor:
         served = Served.from_answers(pairs)
         counted = self._counter.count(served)
         self._metrics.served(served, counted)
-        for day, tally in counted.days.items():
-            self._days.add(day, tally)
-        self._days.move(pairs[-1][1].vector.clock)
+        for hour, tally in counted.hours.items():
+            self._hours.add(hour, tally)
+        self._hours.move(microseconds(pairs[-1][1].vector.clock) // HOUR)
+        if self._impact:
+            self._impact.served(served)
         self._status.served(served)
         self._log.add(served)
         if self._shadow:
@@ -198,16 +209,18 @@ class ModelMonitor:
 
     def _judgement(self, today: Tally, days: Sequence[Tally]) -> Judgement:
         try:
-            return self._detector.judge(today, days)
+            judgement = self._detector.judge(today, days)
+            findings = self._impact.graded(judgement.findings) if self._impact else judgement.findings
+            return replace(judgement, findings=tuple(findings))
         except Exception as error:  # perhaps a learner's detector: it is reported, and the rest of the monitor goes on
             detail = f"The detector fails: {type(error).__name__}: {error}"
             nothing = np.full(len(today.bins), np.nan)
             return Judgement(nothing, nothing, (Finding("DetectorFailing", "ticket", detail),))
 
     def _judge(self, now: float) -> None:
-        today, days = self._days.today(), self._days.complete()
+        today, days = self._hours.today(), self._hours.days()
         judgement = self._judgement(today, days)
-        self._metrics.judged(judgement)
+        self._metrics.judged(judgement, self._impact.found if self._impact else {})
         self._status.judged(judgement, [*days, today])
         dropping = self._dropping.look(self._drops + self._log.dropped, now)
         failing = self._failing.look(self._outcomes.errors, now)

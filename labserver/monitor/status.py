@@ -12,13 +12,15 @@ import numpy as np
 from labserver.features.catalogue import Catalogue
 from labserver.model.reference import SCORE, Reference
 from labserver.monitor import thresholds
-from labserver.monitor.drift import DriftLimits, Judgement
+from labserver.monitor.drift import Judgement
 from labserver.monitor.model_metrics import ModelMetrics
 from labserver.monitor.quality import Quality
 from labserver.monitor.served import Pair, Served
 from labserver.monitor.tally import Tally
 
 RECENT_SHOWN = 20
+WATCHED_FROM = 0.8
+"""Ratio of a statistic to its threshold from which on a feature is shown as watched."""
 
 
 class Status:
@@ -28,7 +30,6 @@ class Status:
         self.clock = 0.0
         self.quality = Quality()
         self._catalogue, self._reference, self._metrics = catalogue, reference, metrics
-        self._limits = DriftLimits.from_reference(reference)
         nothing = np.full(len(reference.names), np.nan)
         self._judgement = Judgement(nothing, nothing, ())
         self._total = self._warned = 0
@@ -88,21 +89,26 @@ class Status:
             "stale": int(metrics.stale.total[place]),
             "rejected": int(metrics.rejected.total[place]),
             "drift": _number(self._judgement.day[place]),
-            "drift_limit": _number(self._limits.day[place]),
             "drift_month": _number(self._judgement.month[place]),
-            "drift_month_limit": _number(self._limits.month[place]),
+            "deviation": self._nearest(place),
+            "decides": _number(self._reference.decides[place]),
             "state": self._state(place, feature.name),
         }
 
+    def _nearest(self, place: int) -> dict[str, Any] | None:
+        """The statistic that is nearest to its threshold, or furthest beyond it, and the ratio of the two."""
+        ratios = {name: ratio[place] for name, ratio in self._judgement.ratios.items() if not np.isnan(ratio[place])}
+        if not ratios:
+            return None
+        name = max(ratios, key=lambda name: ratios[name])
+        return {"statistic": name, "ratio": _number(ratios[name])}
+
     def _state(self, place: int, name: str) -> str:
-        """Alert: beyond a threshold. Watch: further than any day or month of training, but below the threshold."""
+        """Alert: beyond a threshold. Watch: near one."""
         if any(finding.feature == name for finding in self._judgement.findings):
             return "alert"
-        moved = max(
-            np.nan_to_num(self._judgement.day[place] / self._limits.day[place]),
-            np.nan_to_num(self._judgement.month[place] / self._limits.month[place]),
-        )
-        return "watch" if moved > 1 / thresholds.DRIFT_MARGIN else "quiet"
+        nearest = self._nearest(place)
+        return "watch" if nearest and nearest["ratio"] > WATCHED_FROM else "quiet"
 
 
 def _prediction(pair: Pair) -> dict[str, Any]:

@@ -1,34 +1,26 @@
-"""Every threshold of monitoring, and its source. The rules for Prometheus repeat them; a test keeps both equal.
-
-All were set on the data of 2013: the months of training raise no alert, and neither do the ordinary days of the months
-that training never saw.
+"""The numbers of monitoring that are the same for every feature, and their source. Thresholds of a feature's own are in
+the bundle: see ``labserver.pipeline.alarms``.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-OUT_OF_RANGE_SHARE = 0.05
-"""Share of a day's values that are impossible. No season makes a value impossible: the worst day has 0.036, from the
-one record of 1048 mph. Visibility in kilometres makes 0.06 of the foggiest day's values impossible, and 1 of most."""
-
-DRIFT_MARGIN = 1.5
-"""Allowed ratio of a PSI to that of training's own worst day or month."""
-
-DRIFT_LEAST = 0.25
-"""Lowest threshold of a PSI, the rule of thumb for "a lot"."""
-
-MISSING_MARGIN = 2.0
-MISSING_LEAST = 0.2
-MISSING_MOST = 0.95
-"""The same for the share of a day's values that are missing, against all but the worst hundredth of training's days. On
-9 February, the day after a blizzard, 36 % of the planes were unknown; 17 % is usual."""
+DECISIONS_CHANGED = 0.05
+"""Share of decisions that depend on a suspicious feature, from which on its alert is a page: one in twenty flights is
+warned of, or not, for the wrong reason. A policy, not a measurement."""
 
 ROWS_FOR_SHARE = 50
 """Predictions of a day before a share of them is judged."""
 
 ROWS_FOR_DRIFT = 300
-"""Predictions of a day before its PSI is judged: chance alone then gives 9 / 300 = 0.03."""
+"""Predictions of a day before a distance is judged."""
+
+NOISE = 3.0
+"""Standard errors by which chance may move the mean of fewer predictions than training's days had."""
+
+NOISE_OF_ODDS = 3.3
+"""The same for the log odds of a bin: with a share of a tenth they vary 1 / sqrt(0.1 x 0.9) times as much."""
 
 QUALITY_WINDOW = 5_000
 """Outcomes that the rolling figures are taken over: about five days of flights. Fewer are shown and not judged: two

@@ -17,11 +17,11 @@ from labserver.errors import Damaged
 from labserver.features.catalogue import Catalogue
 from labserver.features.store import connect, copy_snapshot
 from labserver.model.bundle import Bundle, load_bundle, to_json, write_bundle
-from labserver.model.reference import reference_statistics
 from labserver.pipeline.experiment import write_experiment
 from labserver.pipeline.fit import Fitted, Trainer, check_baselines, fit, keep, train_model
 from labserver.pipeline.history import write_history
 from labserver.pipeline.materialise import write_snapshot
+from labserver.pipeline.monitoring import monitoring_statistics
 from labserver.pipeline.scores import Scores
 from labserver.pipeline.sources.warehouse import build_warehouse, prepare
 from labserver.pipeline.table import JoinedFlights, TrainingTable
@@ -129,13 +129,15 @@ def build_bundle(
         metrics = {name: fitted.facts["metrics"][name] for name in ("model", "logistic_regression", "base_rate")}
         if gate:
             check_baselines(metrics)
-        with step("bundle: snapshot, manifest, hashes"):
+        with step("bundle: statistics and alarm thresholds, snapshot, manifest, hashes"):
             bundle_hash = _write(settings, db, table, fitted)
     return Built(bundle_hash, metrics, step.seconds)
 
 
 def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTable, fitted: Fitted) -> str:
-    catalogue, train = table.catalogue, table.train
+    catalogue = table.catalogue
+    threshold = ExpectedCost.from_settings(settings).threshold
+    statistics = monitoring_statistics(db, table, fitted, threshold)
     manifest = {
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "features_version": catalogue.version,
@@ -146,8 +148,6 @@ def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTab
     def fill(folder: Path) -> None:
         (folder / "model.onnx").write_bytes(fitted.onnx)
         (folder / "catalogue.json").write_bytes(to_json(catalogue.described()))
-        day, used = table.flights["asked_on"].to_numpy()[train], table.features.to_numpy()[train]
-        statistics = reference_statistics(table.joined.raw[train], used, fitted.train_probability, day, catalogue)
         (folder / "reference.json").write_bytes(to_json(statistics))
         (folder / "vocabulary.json").write_bytes(to_json(vocabulary(db)))
         write_snapshot(db, folder / "online.db", catalogue, TRAINED_UNTIL)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from labserver.errors import LabError
 from labserver.features.signature import Signature
@@ -67,7 +68,8 @@ def fit(table: TrainingTable, threshold: float, trainer: Trainer = train_model) 
         LabError: if the export differs from scikit-learn, or the model wants what the catalogue does not have.
     """
     flights, late, test = table.flights, table.late, table.judged_on
-    model = trainer(table.features[table.fitted_on], late[table.fitted_on])
+    with threadpool_limits(1):  # threads that spin take eight times the processor beside other work; the bits are equal
+        model = trainer(table.features[table.fitted_on], late[table.fitted_on])
     signature = Signature.of(table.catalogue, list(model.feature_names_in_))
     features = table.features[list(signature.names)]
     line = new_logistic_regression().fit(features[table.fitted_on], late[table.fitted_on])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue, Group
-from labserver.moments import HOUR
+from labserver.moments import HOUR, MICROSECOND
 from labserver.pipeline.sources.warehouse import one_row
 
 FLIGHTS = """SELECT flight_id AS row, carrier, origin, dest, tailnum, minute, weekday, predicted_at AS as_of
@@ -87,6 +87,28 @@ def as_of_join(questions: str, group: Group, asked: str = "true", known: str = "
         SELECT {", ".join(columns)}
         FROM q ASOF LEFT JOIN h ON {same} AND q.as_of >= h.known_at
     """
+
+
+def stale(db: duckdb.DuckDBPyConnection, questions: str, catalogue: Catalogue) -> NDArray[np.bool_]:
+    """Whether each value was older than its source promises when it was asked for; shape (rows, features), ordered by
+    ``row``. What is not known is not old. Arguments as of :func:`point_in_time`.
+    """
+    rows = _columns(db, f"SELECT row FROM ({questions}) ORDER BY row")["row"]
+    old = np.zeros((len(rows), len(catalogue.features)), np.bool_)
+    for group in catalogue.stored:
+        if group.freshness is None:
+            continue
+        entity = ", ".join(group.entity)
+        same = " AND ".join(f"q.{column} = h.{column}" for column in group.entity)
+        found = _columns(
+            db,
+            f"""WITH q AS (SELECT row, {entity}, epoch_us(as_of) AS as_of FROM ({questions}))
+                SELECT q.row FROM q ASOF JOIN history.{group.name} AS h ON {same} AND q.as_of >= h.known_at
+                WHERE q.as_of - h.known_at > {group.freshness // MICROSECOND}""",
+        )
+        columns = [catalogue.names.index(feature.name) for feature in group.features]
+        old[np.searchsorted(rows, found["row"])[:, None], columns] = True
+    return old
 
 
 def _columns(db: duckdb.DuckDBPyConnection, query: str) -> dict[str, NDArray[np.float64]]:

@@ -16,8 +16,8 @@ from labserver.pipeline.frames import check_frame
 from labserver.pipeline.join import FLIGHTS, point_in_time
 from labserver.pipeline.training import TRAINED_UNTIL
 
-OUTCOMES = """SELECT origin, dest, carrier, late, scheduled_departure < $cut AS train,
-    date_diff('day', DATE '2013-01-01', predicted_at::DATE) AS asked_on FROM flights ORDER BY flight_id"""
+OUTCOMES = """SELECT origin, dest, carrier, late, scheduled_departure < $cut AS train, epoch_us(predicted_at) AS asked,
+    date_diff('day', DATE '0001-01-01', predicted_at::DATE) + 1 AS asked_on FROM flights ORDER BY flight_id"""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class JoinedFlights:
     """The flights with their features as the join gave them.
 
     Attributes:
-        flights: origin, dest, carrier, late (missing where a flight never arrived), train, and asked_on in days since
-            1 January; one row a flight.
+        flights: origin, dest, carrier, late (missing where a flight never arrived), train, asked (the prediction time,
+            in microseconds since 1970 UTC), and asked_on (New York's day of it, ``date.toordinal``); one row a flight.
         raw: shape (flights, features), float32; NaN where nothing was known.
     """
 

@@ -16,7 +16,8 @@ from labserver.features.catalogue import Catalogue
 from labserver.model.bundle import Bundle
 from labserver.model.predictor import OnnxPredictor
 from labserver.model.reference import Reference
-from labserver.monitor.drift import PsiDetector
+from labserver.monitor.alarm_thresholds import AlarmThresholds
+from labserver.monitor.drift import DeviationDetector
 from labserver.parts import Context
 from labserver.settings import Settings
 
@@ -72,6 +73,8 @@ def spring(settings: Settings, bundle: Bundle, catalogue: Catalogue) -> FlightDa
 
 
 def test_the_shipped_detector_does_not_solve_lesson_9(spring: FlightDays, bundle: Bundle, catalogue: Catalogue) -> None:
-    shipped = PsiDetector(catalogue, Reference.read(bundle.reference, catalogue.names))
+    statistics, names = bundle.reference, catalogue.names
+    limits = AlarmThresholds.read(statistics, names)
+    shipped = DeviationDetector(catalogue, Reference.read(statistics, names), limits)
     assert [found.mistake for found in incidents(shipped, spring) if not found.passed] == ["mean-only"]
     assert all(found.passed for found in quiet(shipped, spring))

@@ -1,9 +1,9 @@
-"""The detector on the real year: no page in any month, the season is a ticket, a fault is a page within the day."""
+"""The detector on the real year, hour by hour: quiet months, the months that set no threshold, and faults."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 
 import duckdb
 import numpy as np
@@ -11,17 +11,32 @@ import pytest
 from numpy.typing import NDArray
 
 from labserver.features.catalogue import Catalogue
-from labserver.features.ranges import CatalogueRanges, TypicalValues
+from labserver.features.ranges import clean
+from labserver.finished import drift
 from labserver.model.bundle import Bundle
 from labserver.model.predictor import OnnxPredictor
-from labserver.model.reference import BINS, MONTH, Reference, as_received
-from labserver.monitor.drift import DriftLimits, Finding, PsiDetector
-from labserver.monitor.tally import Tally
+from labserver.model.reference import BINS, Reference
+from labserver.moments import HOUR, NEW_YORK, from_microseconds, microseconds
+from labserver.monitor.alarm_thresholds import AlarmThresholds
+from labserver.monitor.drift import DeviationDetector, Finding
+from labserver.monitor.impact import Impact
+from labserver.monitor.served import AnswerCounter, Served
+from labserver.monitor.tally import RecentHours, Tally
+from labserver.parts import Context
 from labserver.pipeline.incidents import INCIDENTS, incident
+from labserver.pipeline.join import FLIGHTS, stale
+from labserver.service.decision import ExpectedCost
+from labserver.settings import Settings
 
-LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-STARTS = [0, *accumulate(LENGTHS)]
-Count = Callable[[NDArray[np.float32]], list[Tally]]
+pytestmark = pytest.mark.slow
+
+Found = list[tuple[date, Finding]]
+Year = Callable[[NDArray[np.float32]], dict[int, Tally]]
+
+
+@pytest.fixture(scope="module")
+def detector(bundle: Bundle, catalogue: Catalogue, settings: Settings) -> DeviationDetector:
+    return drift(Context(settings, bundle, catalogue))
 
 
 @pytest.fixture(scope="module")
@@ -30,83 +45,102 @@ def reference(bundle: Bundle, catalogue: Catalogue) -> Reference:
 
 
 @pytest.fixture(scope="module")
-def detector(reference: Reference, catalogue: Catalogue) -> PsiDetector:
-    return PsiDetector(catalogue, reference)
-
-
-@pytest.fixture(scope="module")
-def count(
-    joined: NDArray[np.float32],
-    warehouse: duckdb.DuckDBPyConnection,
-    bundle: Bundle,
-    catalogue: Catalogue,
-    reference: Reference,
-) -> Count:
-    """Tallies of every day of 2013, for a matrix of all flights."""
+def count(warehouse: duckdb.DuckDBPyConnection, bundle: Bundle, catalogue: Catalogue, reference: Reference) -> Year:
+    """Tallies of the year's hours, for the features of all flights."""
     asked = warehouse.execute(
-        "SELECT date_diff('day', DATE '2013-01-01', predicted_at::DATE) AS day FROM flights ORDER BY flight_id"
-    ).fetchnumpy()["day"]
-    used = joined.copy()
-    CatalogueRanges(catalogue).apply(used)
-    TypicalValues(catalogue).apply(used)
-    score = OnnxPredictor(bundle.model, threads=2).probabilities(used)
-    low = np.array([f.possible.low for f in catalogue.features], np.float32)
-    high = np.array([f.possible.high for f in catalogue.features], np.float32)
-    rows_of = [np.flatnonzero(asked == day) for day in range(365)]
+        "SELECT epoch_us(predicted_at) AS asked, origin::VARCHAR AS origin FROM flights ORDER BY flight_id"
+    ).fetchnumpy()
+    origins, old = [str(code) for code in asked["origin"]], stale(warehouse, FLIGHTS, catalogue)
+    model, counter = OnnxPredictor(bundle.model, threads=2), AnswerCounter(catalogue, reference, sorted(set(origins)))
 
-    def count(raw: NDArray[np.float32]) -> list[Tally]:
-        matrix = np.column_stack([as_received(raw, catalogue), score])
-        missing, impossible = np.isnan(raw), (raw < low) | (raw > high)
-        return [
-            Tally(len(rows), reference.count(matrix[rows]), missing[rows].sum(axis=0), impossible[rows].sum(axis=0))
-            for rows in rows_of
-        ]
+    def count(raw: NDArray[np.float32]) -> dict[int, Tally]:
+        used = clean(raw, catalogue)
+        served = Served(
+            (), np.asarray(asked["asked"]), raw, used, model.probabilities(used), 0, places=origins, stale=old
+        )
+        return dict(counter.count(served).hours)
 
     return count
 
 
 @pytest.fixture(scope="module")
-def year(count: Count, joined: NDArray[np.float32]) -> list[Tally]:
+def year(count: Year, joined: NDArray[np.float32]) -> dict[int, Tally]:
     return count(joined)
 
 
-def found(detector: PsiDetector, tallies: Sequence[Tally], first: int, last: int) -> list[Finding]:
-    """Everything found on the days of a period that is watched from its first day on."""
-    return [
-        finding
-        for day in range(first, last)
-        for finding in detector.judge(tallies[day], tallies[max(first, day - MONTH) : day]).findings
-    ]
+def watch(
+    detector: DeviationDetector, reference: Reference, hours: dict[int, Tally], first: datetime, last: datetime
+) -> Iterator[tuple[datetime, Finding]]:
+    """Everything that is found from ``first`` on, at the end of each hour with predictions."""
+    recent = RecentHours(reference, 3)
+    for hour in range(microseconds(first) // HOUR - 29 * 24, microseconds(last) // HOUR):
+        recent.move(hour)
+        if hour in hours:
+            recent.add(hour, hours[hour])
+            if hour >= microseconds(first) // HOUR:
+                moment = from_microseconds(hour * HOUR)
+                for finding in detector.judge(recent.today(), recent.days()).findings:
+                    yield moment, finding
 
 
-def with_incident(name: str, joined: NDArray[np.float32], catalogue: Catalogue) -> NDArray[np.float32]:
+def begun(found: Iterator[tuple[datetime, Finding]]) -> Found:
+    """The first of each alert, with New York's day; one that was over for a day begins anew."""
+    begins: Found = []
+    latest: dict[tuple[str, str | None], datetime] = {}
+    for moment, finding in found:
+        key = (finding.name, finding.feature)
+        if key not in latest or (moment - latest[key]).total_seconds() > 86_400:
+            begins.append((moment.astimezone(NEW_YORK).date(), finding))
+        latest[key] = moment
+    return begins
+
+
+@pytest.fixture(scope="module")
+def alerts(detector: DeviationDetector, reference: Reference, year: dict[int, Tally]) -> Found:
+    """Of February to December."""
+    return begun(
+        watch(detector, reference, year, datetime(2013, 2, 1, tzinfo=NEW_YORK), datetime(2014, 1, 1, tzinfo=NEW_YORK))
+    )
+
+
+def test_quiet_months_raise_nothing(alerts: Found) -> None:
+    assert {day for day, _ in alerts if date(2013, 2, 13) <= day < date(2013, 9, 1)} == set()
+
+
+def test_the_blizzard_and_the_wind_of_1048_mph_ring(alerts: Found) -> None:
+    february = {(day.day, finding.name, finding.feature) for day, finding in alerts if day.month == 2}
+    assert {(8, "FeatureMissing", "plane_age"), (9, "FeatureFrozen", "origin_delay")} <= february
+    assert (12, "FeatureJump", "wind_speed") in february
+    assert {day for day, _, _ in february} <= {8, 9, 10, 11, 12}
+
+
+def test_what_rings_in_the_months_that_set_no_threshold(
+    alerts: Found, bundle: Bundle, catalogue: Catalogue, reference: Reference, joined: NDArray[np.float32]
+) -> None:
+    """Thanksgiving's schedule, and a weather feed that really ends on the last day; all else is a ticket."""
+    usual = dict(zip(catalogue.names, reference.decides.tolist(), strict=False))
+    late = [(day, finding) for day, finding in alerts if day >= date(2013, 9, 1)]
+    weighty = {
+        (str(day), finding.name, finding.feature)
+        for day, finding in late
+        if finding.feature and finding.affected and usual[finding.feature] * finding.affected >= 0.05
+    }
+    assert weighty == {
+        ("2013-11-28", "FeatureUnlikeTraining", "departure_hour"),
+        ("2013-12-31", "FeatureFrozen", "humidity"),
+    }
+    assert len(late) <= 20
+
+
+def with_incident(
+    name: str, joined: NDArray[np.float32], catalogue: Catalogue, since: NDArray[np.bool_]
+) -> NDArray[np.float32]:
     chosen, raw = incident(name), joined.copy()
     place = catalogue.names.index(chosen.feature)
-    for i, value in enumerate(raw[:, place].tolist()):
-        changed = None if np.isnan(value) else chosen.change(value)
-        raw[i, place] = np.nan if changed is None else changed
+    for row in np.flatnonzero(since & ~np.isnan(joined[:, place])).tolist():
+        changed = chosen.change(float(joined[row, place]))
+        raw[row, place] = np.nan if changed is None else changed
     return raw
-
-
-@pytest.mark.parametrize("month", [2, 3, 4, 5, 6, 7, 8, 12])
-def test_a_quiet_month_raises_nothing(detector: PsiDetector, year: list[Tally], month: int) -> None:
-    assert not found(detector, year, STARTS[month - 1], STARTS[month])
-
-
-def test_the_first_day_of_the_data_has_no_history_and_january_is_quiet_after_it(
-    detector: PsiDetector, year: list[Tally]
-) -> None:
-    assert {finding.name for finding in found(detector, year, 0, 2)} == {"FeatureMissing"}
-    assert not found(detector, year, 2, STARTS[1])
-
-
-def test_the_season_is_a_ticket_about_many_features_and_never_a_page(detector: PsiDetector, year: list[Tally]) -> None:
-    season = found(detector, year, STARTS[7], STARTS[11])
-    assert {finding.name for finding in season} == {"FeatureDrift", "PredictionDrift"}
-    assert {finding.severity for finding in season} == {"ticket"}
-    drifting = {finding.feature for finding in season if finding.feature}
-    assert len(drifting) >= 4
-    assert not drifting & {"visibility", "wind_speed", "humidity", "pressure", "distance", "departure_hour"}
 
 
 @pytest.mark.parametrize(
@@ -116,69 +150,53 @@ def test_the_season_is_a_ticket_about_many_features_and_never_a_page(detector: P
         ("pressure-inhg", "FeatureOutOfRange"),
         ("origin-delay-s", "FeatureOutOfRange"),
         ("visibility-lost", "FeatureMissing"),
+        ("humidity-share", "FeatureUnlikeTraining"),
     ],
 )
-def test_an_incident_is_found_on_whichever_day_it_begins(
+@pytest.mark.parametrize("day", [date(2013, 5, 15), date(2013, 10, 16)])
+def test_an_incident_is_found_within_the_day(
     name: str,
     alert: str,
-    detector: PsiDetector,
-    count: Count,
+    day: date,
+    detector: DeviationDetector,
+    reference: Reference,
+    count: Year,
     joined: NDArray[np.float32],
     catalogue: Catalogue,
+    warehouse: duckdb.DuckDBPyConnection,
 ) -> None:
-    broken = count(with_incident(name, joined, catalogue))
-    for day in range(3, 365):
-        findings = detector.judge(broken[day], []).findings
-        assert [(f.name, f.feature) for f in findings] == [(alert, INCIDENTS[name].feature)], day
+    [asked] = (
+        warehouse.execute("SELECT epoch_us(predicted_at) AS asked FROM flights ORDER BY flight_id")
+        .fetchnumpy()
+        .values()
+    )
+    begins = datetime(day.year, day.month, day.day, tzinfo=NEW_YORK)
+    broken = count(with_incident(name, joined, catalogue, asked >= microseconds(begins)))
+    found = watch(detector, reference, broken, begins, from_microseconds(microseconds(begins) + 25 * HOUR))
+    names = {(finding.name, finding.feature) for _, finding in found}
+    assert (alert, INCIDENTS[name].feature) in names
+    assert {feature for _, feature in names} == {INCIDENTS[name].feature}
 
 
-def test_a_unit_that_stays_possible_takes_weeks(
-    detector: PsiDetector, count: Count, joined: NDArray[np.float32], catalogue: Catalogue, year: list[Tally]
+def test_severity_follows_decisions(
+    bundle: Bundle, catalogue: Catalogue, reference: Reference, joined: NDArray[np.float32]
 ) -> None:
-    """The limit of the method, measured: three airports' weather is too few draws a day."""
-    broken = count(with_incident("wind-ms", joined, catalogue))
-    for start in STARTS[2:10]:
-        seen = [*year[start - MONTH : start], *broken[start : start + MONTH]]
-        first = next(
-            day
-            for day in range(MONTH)
-            for f in detector.judge(seen[MONTH + day], seen[day : MONTH + day]).findings
-            if f.feature == "wind_speed"
-        )
-        assert 2 < first < MONTH
-
-
-def test_few_predictions_are_no_day(detector: PsiDetector, reference: Reference) -> None:
-    empty = Tally.empty(reference)
-    handful = Tally(20, empty.bins, empty.missing + 20, empty.impossible + 20)
-    judged = detector.judge(handful, [handful])
-    assert not judged.findings
-    assert np.isnan(judged.day).all()
-    assert np.isnan(judged.month).all()
-
-
-def test_after_midnight_yesterday_counts_until_today_has_said_enough(
-    detector: PsiDetector, reference: Reference
-) -> None:
-    empty = Tally.empty(reference)
-    bad = Tally(200, empty.bins, empty.missing, empty.impossible + 200)
-    assert detector.judge(Tally.empty(reference), [bad]).findings
-    good = Tally(200, empty.bins, empty.missing, empty.impossible)
-    assert not detector.judge(good, [bad]).findings
-
-
-def test_a_bundle_without_worst_days_gets_the_rule_of_thumb(bundle: Bundle, catalogue: Catalogue) -> None:
-    kept = {"edges", "shares", "missing", "mean"}
-    features = {
-        name: {key: value for key, value in column.items() if key in kept}
-        for name, column in bundle.reference["features"].items()
-    }
-    score = {key: value for key, value in bundle.reference["score"].items() if key in kept}
-    limits = DriftLimits.from_reference(Reference.read({"features": features, "score": score}, catalogue.names))
-    assert np.isnan(limits.day).all()
-    assert (limits.month == 0.25).all()
+    """A feature that is lost counts as it usually decides: humidity is a page, visibility is not."""
+    impact = Impact(catalogue, reference, OnnxPredictor(bundle.model), ExpectedCost(1.0, 3.0))
+    lost = [Finding("FeatureMissing", "ticket", "Lost.", name, 1.0) for name in ("humidity", "visibility")]
+    assert [finding.severity for finding in impact.graded(lost)] == ["page", "ticket"]
 
 
 def test_bins_of_the_reference_are_as_many_as_promised(reference: Reference) -> None:
     assert reference.shares.shape == (len(reference.names), BINS)
     assert reference.shares.sum(axis=1) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_bundle_without_thresholds_has_none(bundle: Bundle, catalogue: Catalogue, reference: Reference) -> None:
+    without = {name: value for name, value in bundle.reference.items() if name != "alarms"}
+    limits = AlarmThresholds.read(without, catalogue.names)
+    assert np.isnan(limits.level).all()
+    assert np.isnan(limits.still).all()
+    recent = RecentHours(reference)
+    recent.move(microseconds(datetime(2013, 5, 1, tzinfo=UTC)) // HOUR)
+    assert DeviationDetector(catalogue, reference, limits).judge(recent.today(), recent.days()).findings == ()

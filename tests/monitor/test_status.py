@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from two_features import CATALOGUE, REFERENCE, answered
+from two_features import CATALOGUE, REFERENCE, a_day, answered
 
 from labserver.model.reference import BINS
 from labserver.monitor.drift import Judgement
@@ -23,10 +23,8 @@ def status() -> Status:
 
 def scored(*bins: int) -> Tally:
     """Predictions with this many scores in each of the first bins; the features are all in their first bin."""
-    counts = np.zeros((3, BINS), np.int64)
-    counts[:2, 0] = sum(bins)
-    counts[2, : len(bins)] = bins
-    return Tally(sum(bins), counts, np.zeros(2, np.int64), np.zeros(2, np.int64))
+    first, scores = [sum(bins), *[0] * (BINS - 1)], [*bins, *[0] * (BINS - len(bins))]
+    return a_day(first, first, scores)
 
 
 def test_the_share_of_warnings_is_over_every_batch(status: Status) -> None:

@@ -270,16 +270,11 @@ CHANGES: dict[int, list[tuple[str, str]]] = {
         # Calm days in place of the storm.
         ("STORM = date(2013, 12, 8)", "STORM = date(2013, 9, 8)"),
         # The limits that were measured, in place of the rule of thumb; and the other way round.
-        ("(daily > 0.25)", "(daily > np.nan_to_num(DriftLimits.from_reference(reference).day, nan=np.inf))"),
+        ("(daily > 0.25)", "(daily > 1.5 * reference.worst_day)"),
         (
-            "from labserver.model.reference import psi",
-            "from labserver.model.reference import psi\nfrom labserver.monitor.drift import DriftLimits",
-        ),
-        (
-            "detector = PsiDetector(catalogue, reference)",
+            "detector = DeviationDetector(catalogue, reference, limits)",
             "from dataclasses import replace\n"
-            "no_worst = replace(reference, worst_day=reference.worst_day * 0, worst_month=reference.worst_month * 0)\n"
-            "detector = PsiDetector(catalogue, no_worst)",
+            "detector = DeviationDetector(catalogue, reference, replace(limits, level=limits.level / 3))",
         ),
         # A slow world, in which the mistake has been made from the start.
         ("DAYS = 62", "from labserver.pipeline.incidents import incident\nDAYS = 1"),

@@ -125,9 +125,14 @@ export class Quality {
   }
 }
 
-/** A population stability index, and the most that it may be. */
-const drift = (index, limit) =>
-  known(index) ? element("span", {}, decimal(index, 3), element("span", { class: "unit" }, ` / ${decimal(limit, 2)}`)) : NONE;
+/** Which statistic is nearest to its threshold, or furthest beyond it, and how near. */
+const nearest = (deviation) =>
+  deviation ? element("span", {}, percent(deviation.ratio), element("span", { class: "unit" }, ` ${STATISTICS[deviation.statistic] ?? deviation.statistic}`)) : NONE;
+
+const STATISTICS = {
+  level_1d: "day", level_7d: "week", level_28d: "four weeks", step: "jump", tails: "shape", still: "frozen",
+  missing: "missing", impossible: "out of range", stale: "stale",
+};
 
 export class Features {
   constructor() {
@@ -140,8 +145,10 @@ export class Features {
       { title: "Range", cell: (feature) => strip(feature) },
       { title: "Last", numeric: true, cell: (feature) => element("strong", {}, quantity(feature.last)) },
       tally("Missing", "missing"), tally("Out of range", "out_of_range"), tally("Clipped", "clipped"), tally("Rejected", "rejected"), tally("Stale", "stale"),
-      { title: "Drift of a day", numeric: true, cell: (feature) => drift(feature.drift, feature.drift_limit) },
-      { title: "Drift of a month", numeric: true, cell: (feature) => drift(feature.drift_month, feature.drift_month_limit) },
+      { title: "Drift of a day", numeric: true, cell: (feature) => decimal(feature.drift, 2) },
+      { title: "Drift of a month", numeric: true, cell: (feature) => decimal(feature.drift_month, 2) },
+      { title: "Of its threshold", numeric: true, cell: (feature) => nearest(feature.deviation) },
+      { title: "Decides", numeric: true, cell: (feature) => percent(feature.decides) },
       { title: "State", cell: (feature) => state(feature.state) },
     ], (feature) => feature.name);
   }

@@ -34,7 +34,7 @@ HEADLINES = {
     6: "requests/s of stage 6 over stage 5",
     7: "goodput with a limit at five times the capacity",
     8: "one row: DataFrame and scikit-learn against ONNX Runtime",
-    9: "hours of the day until the incident's page",
+    9: "hours of the day until the incident's alert",
 }
 """Lesson to its most important claim, by the claim's name in the notebook."""
 
@@ -54,7 +54,7 @@ SENTENCES = {
     "one row: DataFrame and scikit-learn against ONNX Runtime": (
         "For one row, a DataFrame and scikit-learn take {bound} as long as ONNX Runtime."
     ),
-    "hours of the day until the incident's page": "The incident raises a page after {bound} of simulated time.",
+    "hours of the day until the incident's alert": "The incident raises a page after {bound} of simulated time.",
 }
 """A claim's name to a sentence about it. ``{bound}`` is the notebook's: "at least 50 %"."""
 
