@@ -14,21 +14,16 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from labserver.errors import Damaged
 from labserver.features.signature import Signature
+from labserver.model.panel import GoldenPanel
 
-BUNDLE_FORMAT = 2
+BUNDLE_FORMAT = 3
 MANIFEST = "manifest.json"
-BUNDLE_FILES = ("catalogue.json", "model.onnx", "online.db", "reference.json", "vocabulary.json")
-
-
-class Golden(TypedDict):
-    """One vector and the build's probability for it, checked before a service reports that it is ready."""
-
-    vector: list[float]
-    probability: float
+GOLDEN = "golden.json"
+BUNDLE_FILES = ("catalogue.json", GOLDEN, "model.onnx", "online.db", "reference.json", "vocabulary.json")
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class Bundle:
 
     Attributes:
         path: the folder.
-        manifest: as written, with ``bundle_hash``, ``model_version``, ``signature``, ``metrics`` and ``golden``.
+        manifest: as written, with ``bundle_hash``, ``model_version``, ``signature`` and ``metrics``.
         model: content of the ONNX file.
         catalogue: the catalogue's description, with what training saw.
         reference: statistics of each feature and of the score over the training window.
@@ -67,6 +62,18 @@ class Bundle:
     def name(self) -> str:
         """The first 16 digits of its hash. They name its folder and, in the state, its online store."""
         return str(self.manifest["bundle_hash"])[:16]
+
+    @property
+    def golden(self) -> GoldenPanel:
+        """Rows with the trained model's answers, checked before a service reports that it is ready.
+
+        Raises:
+            Damaged: if the file is none.
+        """
+        try:
+            return GoldenPanel.read(_read_json(self.path, GOLDEN), len(self.signature.features))
+        except (KeyError, TypeError, ValueError):
+            raise _damaged(self.path, GOLDEN, "does not hold rows of the model's features with their answers") from None
 
     @property
     def snapshot(self) -> Path:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from labserver.errors import Damaged
 from labserver.features.catalogue import Catalogue
 from labserver.features.store import connect, copy_snapshot
-from labserver.model.bundle import Bundle, load_bundle, to_json, write_bundle
+from labserver.model.bundle import GOLDEN, Bundle, load_bundle, to_json, write_bundle
 from labserver.model.reference import reference_statistics
 from labserver.pipeline.experiment import write_experiment
 from labserver.pipeline.fit import Fitted, Trainer, check_baselines, fit, keep, train_model
@@ -145,6 +145,7 @@ def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTab
 
     def fill(folder: Path) -> None:
         (folder / "model.onnx").write_bytes(fitted.onnx)
+        (folder / GOLDEN).write_bytes(to_json(fitted.panel.shown()))
         (folder / "catalogue.json").write_bytes(to_json(catalogue.described()))
         day, used = table.flights["asked_on"].to_numpy()[train], table.features.to_numpy()[train]
         statistics = reference_statistics(table.joined.raw[train], used, fitted.train_probability, day, catalogue)

@@ -160,6 +160,7 @@ def test_a_stored_feature_more_needs_a_build_that_keeps_the_model_and_changes_no
     assert (code, "gust" in said, "labserver build --keep-model" in said) == (1, True, True)
     whole = copied(home, tmp_path / "whole")
     assert "training" not in build(whole, "--keep-model", "--parts", str(part))
+    assert load_bundle(whole / "bundle").golden.shown() == load_bundle(home / "bundle").golden.shown()
     for lesson in (7, 9):
         with running(
             own_home(whole, tmp_path / str(lesson)), lesson=lesson, environment={"LABSERVER_PARTS": str(part)}
