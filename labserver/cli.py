@@ -73,7 +73,7 @@ def serve(
         from labserver.model.bundle import load_bundle
 
         bundle = load_bundle(chosen.bundle)
-        copy_snapshot(bundle.snapshot, chosen.online_store(bundle.name))
+        copy_snapshot(bundle.snapshot, chosen.online_store(bundle.features_version))
     if bound and sys.stderr.isatty():
         console.print(f"Stage {chosen.lesson} answers at {address(bound)}/ once it is ready. Ctrl-C stops it.")
     become(process, workers, port=bound, unix_socket=unix_socket)

@@ -43,7 +43,7 @@ def decision(context: Context) -> ExpectedCost:
 def service(ingredients: Ingredients) -> PredictionService:
     """Lesson 5: precomputed values are looked up in the online store."""
     context = ingredients.context
-    path = context.settings.online_store(context.bundle.name)
+    path = context.settings.online_store(context.bundle.features_version)
     provide(context.bundle.snapshot, path)
     return PredictionService(
         context.catalogue,

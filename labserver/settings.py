@@ -123,9 +123,11 @@ class Settings(BaseSettings):
         """The only folder a running service writes to."""
         return self.home / "state"
 
-    def online_store(self, bundle: str) -> Path:
-        """The store of the bundle of that name. Each has its own, so that a build harms no service that is running."""
-        return self.state / f"online-{bundle}.db"
+    def online_store(self, features_version: str) -> Path:
+        """The store of the catalogue of that version. Each version has its own, so that a build of other features harms
+        no service that is running. Bundles of one version hold the same values, so a new model changes no store.
+        """
+        return self.state / f"online-{features_version[:16]}.db"
 
     @property
     def prediction_log(self) -> Path:

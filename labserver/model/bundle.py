@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -60,8 +61,20 @@ class Bundle:
 
     @property
     def name(self) -> str:
-        """The first 16 digits of its hash. They name its folder and, in the state, its online store."""
+        """The first 16 digits of its hash. They name its folder."""
         return str(self.manifest["bundle_hash"])[:16]
+
+    @property
+    def features_version(self) -> str:
+        """The version of the catalogue that its values were computed with. It names the online store in the state.
+
+        Raises:
+            Damaged: if the manifest does not hold one: it becomes part of a path.
+        """
+        version = self.manifest.get("features_version")
+        if not isinstance(version, str) or not re.fullmatch(r"[0-9a-f]{12,64}", version):
+            raise _damaged(self.path, MANIFEST, "does not name the version of its features")
+        return version
 
     @property
     def golden(self) -> GoldenPanel:

@@ -112,6 +112,7 @@ def build_bundle(
     Raises:
         LabError: see :func:`build`.
     """
+    before = _manifest_of(settings.bundle)
     with duckdb.connect(str(settings.warehouse)) as db:
         prepare(db)
         with step("features: history of every precomputed value"):
@@ -131,6 +132,7 @@ def build_bundle(
             check_baselines(metrics)
         with step("bundle: snapshot, manifest, hashes"):
             bundle_hash = _write(settings, db, table, fitted)
+        _keep_or_replace_store(settings, catalogue, before, step.report)
     return Built(bundle_hash, metrics, step.seconds)
 
 
@@ -155,21 +157,43 @@ def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTab
 
     bundle_hash = write_bundle(settings.bundle, manifest, fill)
     write_experiment(settings.experiment, fitted.experiment, bundle_hash)
-    _replace_damaged_store(settings, catalogue)
     return bundle_hash
 
 
-def _replace_damaged_store(settings: Settings, catalogue: Catalogue) -> None:
-    """Replace the bundle's store if no service can use it. One that is whole stays, and with it the clock: if the same
-    bundle was built again, a service may be running on it.
+def _keep_or_replace_store(settings: Settings, catalogue: Catalogue, before: Mapping[str, Any], report: Report) -> None:
+    """Replace the catalogue's store if no service can use it. One that is whole stays, and with it the clock: a service
+    may be running on it.
+
+    Args:
+        settings: of the home folder.
+        catalogue: the features.
+        before: the manifest of the bundle that was active, or an empty one.
+        report: gets a line if the store's values come from other sources than the new bundle's.
     """
     bundle = load_bundle(settings.bundle)
-    store = settings.online_store(bundle.name)
+    store = settings.online_store(bundle.features_version)
+    if not store.exists():
+        return
     try:
-        if store.exists():
-            connect(store, catalogue).close()
+        connect(store, catalogue).close()
     except Damaged:
         copy_snapshot(bundle.snapshot, store)
+        return
+    same = before.get("features_version") != bundle.features_version or (
+        before["files"][bundle.snapshot.name] == bundle.manifest["files"][bundle.snapshot.name]
+    )
+    if not same:
+        report(
+            "the features' definitions are the same and their values are not: the online store keeps those that it "
+            "has. `labserver serve --fresh-store` starts with the new ones"
+        )
+
+
+def _manifest_of(link: Path) -> Mapping[str, Any]:
+    try:
+        return load_bundle(link).manifest
+    except Damaged:
+        return {}
 
 
 def vocabulary(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def parse(text: str) -> datetime:
 def _store(settings: Settings, catalogue: Catalogue) -> Iterator[tuple[sqlite3.Connection, Catalogue]]:
     bundle = load_bundle(settings.bundle)
     trained = catalogue.with_trained(bundle.catalogue)
-    path = settings.online_store(bundle.name)
+    path = settings.online_store(bundle.features_version)
     provide(bundle.snapshot, path)
     with closing(connect(path, trained)) as store:
         yield store, trained

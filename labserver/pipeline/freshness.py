@@ -23,7 +23,7 @@ def is_current(settings: Settings, catalogue: Catalogue = CATALOGUE) -> bool:
         bundle = load_bundle(settings.bundle)
         if bundle.catalogue.get("version") != catalogue.version:
             return False
-        if (store := settings.online_store(bundle.name)).exists():
+        if (store := settings.online_store(bundle.features_version)).exists():
             OnlineStore(store, catalogue).close()
     except LabError:
         return False

@@ -117,7 +117,7 @@ def replay(
     check_same_home(client, settings)
     with (
         open_warehouse(settings.warehouse) as db,
-        closing(connect(settings.online_store(bundle.name), catalogue)) as store,
+        closing(connect(settings.online_store(bundle.features_version), catalogue)) as store,
     ):
         check_history(db, catalogue)
         with alive(console, "Reading the flights and their training vectors"):

@@ -113,6 +113,16 @@ def test_a_file_that_the_manifest_forgets_is_damage_even_with_a_right_hash(folde
     damaged(folder, MANIFEST, "was changed")
 
 
+@pytest.mark.parametrize("version", [None, 7, "", "../../elsewhere", "fab407a3616/"])
+def test_a_version_of_features_that_is_no_part_of_a_path_is_refused(
+    bundle: Bundle, tmp_path: Path, version: object
+) -> None:
+    rewrite(tmp_path / "bundle", bundle, features_version=version)
+    forged = load_bundle(tmp_path / "bundle")
+    with pytest.raises(Damaged, match=r"manifest\.json does not name the version of its features"):
+        forged.features_version  # noqa: B018
+
+
 def test_a_bundle_of_another_format_says_which_one_this_code_reads(folder: Path) -> None:
     manifest = json.loads((folder / MANIFEST).read_bytes()) | {"format": 2}
     (folder / MANIFEST).write_text(json.dumps(manifest))

@@ -49,8 +49,8 @@ def test_an_experiment_without_a_description_is_not_current(own: Settings, conte
 
 def test_a_store_that_fits_is_current_and_one_of_other_features_is_not(own: Settings, bundle: Bundle) -> None:
     own.state.mkdir()
-    shutil.copyfile(bundle.snapshot, own.online_store(bundle.name))
+    shutil.copyfile(bundle.snapshot, own.online_store(bundle.features_version))
     assert is_current(own)
-    with closing(sqlite3.connect(own.online_store(bundle.name))) as store, store:
+    with closing(sqlite3.connect(own.online_store(bundle.features_version))) as store, store:
         store.execute("UPDATE groups SET version = 'another'")
     assert not is_current(own)
