@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """Predictions older than this many days are dropped from the log. Time in which no service ran does not count."""
     outcome_days: Annotated[float, Field(gt=0)] = 90.0
     """Outcomes are deleted this many days after they arrived: long after the predictions that they belong to."""
+    operator: Annotated[str, Field(max_length=100)] = ""
+    """Who runs a command that changes the bundles, for the registry; if left out, the login name."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """The least important lines that are logged."""
 

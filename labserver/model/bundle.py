@@ -20,10 +20,15 @@ from typing import Any
 from labserver.errors import Damaged
 from labserver.features.signature import Signature
 from labserver.model.panel import GoldenPanel
+from labserver.writing import sync_folder
 
 BUNDLE_FORMAT = 3
 MANIFEST = "manifest.json"
 GOLDEN = "golden.json"
+ABANDONED = "writing."
+"""Beginning of the names of folders that hold no whole bundle: of one that is written, or on its way out."""
+BUNDLE_NAME = re.compile("[0-9a-f]{16}")
+"""See :attr:`Bundle.name`."""
 BUNDLE_FILES = ("catalogue.json", GOLDEN, "model.onnx", "online.db", "reference.json", "vocabulary.json")
 
 
@@ -111,22 +116,27 @@ def hash_manifest(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(to_json(fixed)).hexdigest()
 
 
-def write_bundle(link: Path, manifest: dict[str, Any], fill: Callable[[Path], None]) -> str:
-    """Write a bundle and activate it.
+def shelf(home: Path) -> Path:
+    """The folder with the bundles of a home, each in a folder of its :attr:`Bundle.name`."""
+    return home / "bundles"
+
+
+def add_bundle(home: Path, manifest: dict[str, Any], fill: Callable[[Path], None]) -> str:
+    """Write a bundle to a home's others. It serves once :func:`activate` names it.
 
     Args:
-        link: the link to the active bundle; bundles themselves are kept in ``bundles/`` beside it.
+        home: the folder of everything built.
         manifest: everything but the format, the files and the hash.
         fill: writes :data:`BUNDLE_FILES` into the folder that it gets.
 
     Returns:
         The bundle's hash.
     """
-    shelf = link.parent / "bundles"
-    shelf.mkdir(parents=True, exist_ok=True)
-    for abandoned in shelf.glob("writing.*"):
+    bundles = shelf(home)
+    bundles.mkdir(parents=True, exist_ok=True)
+    for abandoned in bundles.glob(f"{ABANDONED}*"):
         shutil.rmtree(abandoned, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(dir=shelf, prefix="writing."))
+    folder = Path(tempfile.mkdtemp(dir=bundles, prefix=ABANDONED))
     folder.chmod(0o755)
     fill(folder)
     files = {name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in BUNDLE_FILES}
@@ -136,21 +146,26 @@ def write_bundle(link: Path, manifest: dict[str, Any], fill: Callable[[Path], No
     for name in (*BUNDLE_FILES, MANIFEST):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
-    final = shelf / manifest["bundle_hash"][:16]
+    sync_folder(folder)
+    final = bundles / manifest["bundle_hash"][:16]
     if _is_whole(final):  # the same bundle again: only the time of building is new
         (folder / MANIFEST).replace(final / MANIFEST)
         shutil.rmtree(folder)
     else:
         if final.exists():
-            final.rename(shelf / f"writing.{folder.name}.old")
+            final.rename(bundles / f"{folder.name}.old")
         folder.rename(final)
+    sync_folder(bundles)
+    return str(manifest["bundle_hash"])
+
+
+def activate(link: Path, bundle_hash: str) -> None:
+    """Make a link to the active bundle name another one of its home. Whoever reads it gets one or the other."""
     draft = link.with_suffix(".new")
     draft.unlink(missing_ok=True)
-    draft.symlink_to(Path("bundles") / final.name)
+    draft.symlink_to(Path("bundles") / bundle_hash[:16])
     draft.replace(link)
-    for old in sorted(shelf.iterdir(), key=lambda folder: folder.stat().st_mtime)[:-2]:
-        shutil.rmtree(old, ignore_errors=True)
-    return str(manifest["bundle_hash"])
+    sync_folder(link.parent)
 
 
 def load_bundle(path: Path) -> Bundle:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from filelock import FileLock, Timeout
 
 from labserver.errors import Damaged
 from labserver.features.catalogue import Catalogue
 from labserver.features.store import connect, copy_snapshot
-from labserver.model.bundle import GOLDEN, Bundle, load_bundle, to_json, write_bundle
+from labserver.model.bundle import GOLDEN, Bundle, add_bundle, load_bundle, shelf, to_json
 from labserver.model.reference import reference_statistics
 from labserver.pipeline.experiment import write_experiment
 from labserver.pipeline.fit import Fitted, Trainer, check_baselines, fit, keep, train_model
 from labserver.pipeline.history import write_history
+from labserver.pipeline.lineage import lineage
+from labserver.pipeline.locks import Report, held
 from labserver.pipeline.materialise import write_snapshot
+from labserver.pipeline.release import opened
 from labserver.pipeline.scores import Scores
 from labserver.pipeline.sources.warehouse import build_warehouse, prepare
 from labserver.pipeline.table import JoinedFlights, TrainingTable
 from labserver.pipeline.training import TRAINED_UNTIL
 from labserver.service.decision import ExpectedCost
 from labserver.settings import Settings
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Built:
     bundle_hash: str
     metrics: Mapping[str, Scores]
     seconds: dict[str, float]
+    active: bool
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,20 @@ class Steps:
 
 @contextmanager
 def one_at_a_time(home: Path, report: Report) -> Iterator[None]:
-    """Hold a home folder for one build; another one waits. The kernel lets go of it when the process ends."""
-    home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(home / "build.lock")
-    try:
-        held = lock.acquire(blocking=False)
-    except Timeout:
-        report("waiting: another build is at work in this folder")
-        held = lock.acquire()
-    with held:
+    """Hold a home folder for one build; another one waits."""
+    with held(home / "build.lock", report, "waiting: another build is at work in this folder"):
         yield
 
 
-def build(settings: Settings, catalogue: Catalogue, report: Report, *, keep_model: bool = False) -> Built:
+def build(
+    settings: Settings,
+    catalogue: Catalogue,
+    report: Report,
+    *,
+    keep_model: bool = False,
+    candidate: bool = False,
+    why: str = "",
+) -> Built:
     """Make the warehouse, the teaching experiment, and the bundle, each replaced as a whole.
 
     Args:
@@ -78,6 +80,8 @@ def build(settings: Settings, catalogue: Catalogue, report: Report, *, keep_mode
         catalogue: the features.
         report: gets a line for each step.
         keep_model: leave the model of the bundle as it is, and make anew what the catalogue says: a feature was added.
+        candidate: add the bundle to the registry, and leave champion and experiment as they are.
+        why: the reason, for the registry.
 
     Raises:
         LabError: if a contract, a schema, a baseline or the equality of the export fails, or the model that is kept
@@ -87,7 +91,7 @@ def build(settings: Settings, catalogue: Catalogue, report: Report, *, keep_mode
     kept = load_bundle(settings.bundle) if keep_model else None
     with step("sources: warehouse with contracts checked"):
         build_warehouse(settings.warehouse)
-    return build_bundle(settings, catalogue, step, kept=kept)
+    return build_bundle(settings, catalogue, step, kept=kept, candidate=candidate, why=why)
 
 
 def build_bundle(
@@ -98,6 +102,8 @@ def build_bundle(
     *,
     gate: bool = True,
     kept: Bundle | None = None,
+    candidate: bool = False,
+    why: str = "",
 ) -> Built:
     """Everything after the warehouse: features, model, experiment and bundle.
 
@@ -108,6 +114,8 @@ def build_bundle(
         trainer: fits another model than the shipped one.
         gate: whether a baseline that beats the model stops the build.
         kept: the bundle whose model is kept; then none is fitted.
+        candidate: see :func:`build`.
+        why: see :func:`build`.
 
     Raises:
         LabError: see :func:`build`.
@@ -130,10 +138,17 @@ def build_bundle(
         metrics = {name: fitted.facts["metrics"][name] for name in ("model", "logistic_regression", "base_rate")}
         if gate:
             check_baselines(metrics)
-        with step("bundle: snapshot, manifest, hashes"):
+        with step("bundle: snapshot, manifest, hashes, registry"), opened(settings, step.report) as releases:
             bundle_hash = _write(settings, db, table, fitted)
+            bundle = load_bundle(shelf(settings.home) / bundle_hash[:16])
+            releases.register(lineage(bundle, settings, why))
+            if not candidate:
+                releases.promote(bundle.name, why, catalogue)
+            releases.remove_old()
+    if not candidate:
+        write_experiment(settings.experiment, fitted.experiment, bundle_hash)
         _keep_or_replace_store(settings, catalogue, before, step.report)
-    return Built(bundle_hash, metrics, step.seconds)
+    return Built(bundle_hash, metrics, step.seconds, active=not candidate)
 
 
 def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTable, fitted: Fitted) -> str:
@@ -155,9 +170,7 @@ def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTab
         (folder / "vocabulary.json").write_bytes(to_json(vocabulary(db)))
         write_snapshot(db, folder / "online.db", catalogue, TRAINED_UNTIL)
 
-    bundle_hash = write_bundle(settings.bundle, manifest, fill)
-    write_experiment(settings.experiment, fitted.experiment, bundle_hash)
-    return bundle_hash
+    return add_bundle(settings.home, manifest, fill)
 
 
 def _keep_or_replace_store(settings: Settings, catalogue: Catalogue, before: Mapping[str, Any], report: Report) -> None:

@@ -7,11 +7,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from rewritten import rewrite
+from rewritten import added, rewrite
 
 from labserver.errors import Damaged
 from labserver.features.definitions import CATALOGUE
-from labserver.model.bundle import BUNDLE_FILES, MANIFEST, Bundle, hash_manifest, load_bundle, to_json, write_bundle
+from labserver.model.bundle import (
+    BUNDLE_FILES,
+    MANIFEST,
+    Bundle,
+    activate,
+    add_bundle,
+    hash_manifest,
+    load_bundle,
+    to_json,
+)
 from labserver.pipeline.build import build
 from labserver.settings import Settings
 
@@ -39,7 +48,10 @@ def test_two_builds_of_the_same_inputs_give_the_same_bundle(bundle: Bundle, tmp_
     again = load_bundle(tmp_path / "bundle")
     assert again.manifest["files"] == bundle.manifest["files"], "or labserver changed since the home folder was built"
     assert built.bundle_hash == again.manifest["bundle_hash"] == bundle.manifest["bundle_hash"]
-    assert {path.name for path in tmp_path.iterdir()} == {"warehouse.duckdb", "bundle", "bundles", "teaching"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("warehouse.duckdb", "bundle", "bundles", "teaching"),
+        *("releases.json", "releases.lock"),
+    }
 
 
 def test_a_whole_bundle_is_loaded_through_its_link(settings: Settings, bundle: Bundle) -> None:
@@ -174,7 +186,7 @@ def test_a_number_that_json_does_not_have_is_refused(value: float) -> None:
 
 def test_a_bundle_written_again_from_its_files_has_the_same_hash(bundle: Bundle, tmp_path: Path) -> None:
     for built_at in ("2026-01-01", "2026-01-02"):
-        assert rewrite(tmp_path / "bundle", bundle, built_at=built_at) == bundle.manifest["bundle_hash"]
+        assert rewrite(tmp_path / "bundle", bundle, built_at=built_at) == bundle.name
         assert load_bundle(tmp_path / "bundle").manifest["built_at"] == built_at
 
 
@@ -203,20 +215,21 @@ def test_a_build_that_fails_half_way_leaves_the_old_bundle_in_force(bundle: Bund
         raise RuntimeError("no space left")
 
     with pytest.raises(RuntimeError, match="no space left"):
-        write_bundle(tmp_path / "bundle", {}, fail)
-    assert load_bundle(tmp_path / "bundle").manifest["bundle_hash"] == old
+        add_bundle(tmp_path, {}, fail)
+    assert load_bundle(tmp_path / "bundle").name == old
 
 
 def test_a_build_that_forgets_a_file_leaves_the_old_bundle_in_force(bundle: Bundle, tmp_path: Path) -> None:
     old = rewrite(tmp_path / "bundle", bundle)
     with pytest.raises(FileNotFoundError):
-        write_bundle(tmp_path / "bundle", {}, lambda target: None)
-    assert load_bundle(tmp_path / "bundle").manifest["bundle_hash"] == old
+        add_bundle(tmp_path, {}, lambda target: None)
+    assert load_bundle(tmp_path / "bundle").name == old
 
 
-def test_the_last_bundle_is_in_force_and_one_older_is_kept(bundle: Bundle, tmp_path: Path) -> None:
-    hashes = [rewrite(tmp_path / "bundle", bundle, note=note) for note in ("one", "two", "three")]
-    assert len(set(hashes)) == 3
-    assert load_bundle(tmp_path / "bundle").manifest["note"] == "three"
-    assert len(list((tmp_path / "bundles").iterdir())) == 2
-    assert load_bundle(tmp_path / "bundles" / hashes[-1][:16]).manifest["bundle_hash"] == hashes[-1]
+def test_a_bundle_that_is_added_serves_once_the_link_names_it(bundle: Bundle, tmp_path: Path) -> None:
+    first = rewrite(tmp_path / "bundle", bundle, note="one")
+    second = added(tmp_path, bundle, note="two")
+    assert load_bundle(tmp_path / "bundle").name == first
+    activate(tmp_path / "bundle", second)
+    assert load_bundle(tmp_path / "bundle").manifest["note"] == "two"
+    assert {path.name for path in (tmp_path / "bundles").iterdir()} == {first, second}
