@@ -25,7 +25,7 @@ from labserver.errors import LabError
 from labserver.settings import FINISHED_STAGE, Settings, settings
 
 COMMANDS = ("labserver.commands.making", "labserver.commands.measuring", "labserver.commands.releasing")
-COMMANDS_NOT_SHIPPED = ("build", "replay", "clock", "score", "bench", "arc", "capacity", "bundles")
+COMMANDS_NOT_SHIPPED = ("build", "replay", "clock", "score", "bench", "arc", "capacity", "bundles", "keys")
 """Commands that need more than what ships."""
 STAGES_MODULE = "labserver.stages.server"
 """The process of a teaching stage."""
@@ -70,9 +70,9 @@ def serve(
         check_key(chosen)
     if fresh_store:
         from labserver.features.store import copy_snapshot
-        from labserver.model.bundle import load_bundle
+        from labserver.model.signing import open_bundle
 
-        bundle = load_bundle(chosen.bundle)
+        bundle = open_bundle(chosen)
         copy_snapshot(bundle.snapshot, chosen.online_store(bundle.features_version))
     if bound and sys.stderr.isatty():
         console.print(f"Stage {chosen.lesson} answers at {address(bound)}/ once it is ready. Ctrl-C stops it.")

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     """Predictions older than this many days are dropped from the log. Time in which no service ran does not count."""
     outcome_days: Annotated[float, Field(gt=0)] = 90.0
     """Outcomes are deleted this many days after they arrived: long after the predictions that they belong to."""
+    signing_key: Path | None = None
+    """A PEM file with an Ed25519 private key. If set, `labserver build` signs its bundle."""
+    public_key: Path | None = None
+    """A PEM file with Ed25519 public keys, one or more. If set, a bundle that none of them has signed is refused."""
     operator: Annotated[str, Field(max_length=100)] = ""
     """Who runs a command that changes the bundles, for the registry; if left out, the login name."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"

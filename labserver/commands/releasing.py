@@ -1,4 +1,4 @@
-"""``labserver bundles``: which bundles there are, and which one serves.
+"""``labserver bundles | keys``: which bundles there are, which one serves, and the keys that sign them.
 
 Imports are inside the commands: showing the help loads none of them.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 bundles = typer.Typer(help="List the bundles of this home folder; promote one, or go back.", no_args_is_help=True)
 app.add_typer(bundles, name="bundles")
+keys = typer.Typer(help="Make keys that sign bundles.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The first digits of a bundle's hash, four at least.")]
 Why = Annotated[str, typer.Option(help="The reason. It is kept in the registry.")]
@@ -93,6 +96,21 @@ def rollback(why: Why) -> None:
     with opened(chosen, _say) as releases:
         name = releases.rollback(why, _catalogue(chosen))
     print(f"Bundle {name} is the champion again.")
+
+
+@keys.callback()
+def _group() -> None:
+    """Make keys that sign bundles."""
+
+
+@keys.command("new")
+def new_keys(folder: Annotated[Path, typer.Argument(help="Where the two files go. Neither may be there.")]) -> None:
+    """Make a pair of Ed25519 keys: a private one that signs, and a public one that verifies."""
+    from labserver.pipeline.signing import new_keys as run
+
+    private, public, name = run(folder)
+    print(f"Key {name}. Keep {private} secret, and build with LABSERVER_SIGNING_KEY={private}.")
+    print(f"Serve with LABSERVER_PUBLIC_KEY={public}: a bundle that this key has not signed is then refused.")
 
 
 def _catalogue(chosen: Settings) -> Catalogue:

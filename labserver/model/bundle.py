@@ -25,6 +25,8 @@ from labserver.writing import sync_folder
 BUNDLE_FORMAT = 3
 MANIFEST = "manifest.json"
 GOLDEN = "golden.json"
+SIGNATURE_FILE = "manifest.sig"
+"""Of who built it, if it is signed; see ``labserver.model.signing``. The hashes leave it out: it is over them."""
 ABANDONED = "writing."
 """Beginning of the names of folders that hold no whole bundle: of one that is written, or on its way out."""
 BUNDLE_NAME = re.compile("[0-9a-f]{16}")
@@ -121,13 +123,19 @@ def shelf(home: Path) -> Path:
     return home / "bundles"
 
 
-def add_bundle(home: Path, manifest: dict[str, Any], fill: Callable[[Path], None]) -> str:
+def add_bundle(
+    home: Path,
+    manifest: dict[str, Any],
+    fill: Callable[[Path], None],
+    sign: Callable[[str], bytes] | None = None,
+) -> str:
     """Write a bundle to a home's others. It serves once :func:`activate` names it.
 
     Args:
         home: the folder of everything built.
         manifest: everything but the format, the files and the hash.
         fill: writes :data:`BUNDLE_FILES` into the folder that it gets.
+        sign: from the bundle's hash to the content of :data:`SIGNATURE_FILE`; None leaves the bundle without one.
 
     Returns:
         The bundle's hash.
@@ -143,13 +151,16 @@ def add_bundle(home: Path, manifest: dict[str, Any], fill: Callable[[Path], None
     manifest = {"format": BUNDLE_FORMAT, "files": files, **manifest}
     manifest["bundle_hash"] = hash_manifest(manifest)
     (folder / MANIFEST).write_bytes(to_json(manifest))
-    for name in (*BUNDLE_FILES, MANIFEST):
-        with (folder / name).open("rb") as file:
+    if sign:
+        (folder / SIGNATURE_FILE).write_bytes(sign(manifest["bundle_hash"]))
+    for path in folder.iterdir():
+        with path.open("rb") as file:
             os.fsync(file.fileno())
     sync_folder(folder)
     final = bundles / manifest["bundle_hash"][:16]
-    if _is_whole(final):  # the same bundle again: only the time of building is new
-        (folder / MANIFEST).replace(final / MANIFEST)
+    if _is_whole(final):  # the same bundle again: only the time of building is new, and the signature perhaps
+        for name in (SIGNATURE_FILE, MANIFEST) if sign else (MANIFEST,):
+            (folder / name).replace(final / name)
         shutil.rmtree(folder)
     else:
         if final.exists():
@@ -182,7 +193,7 @@ def load_bundle(path: Path) -> Bundle:
     present = {file.name for file in path.iterdir()}
     for name in sorted(expected - present):
         raise _damaged(path, name, "is missing")
-    for name in sorted(present - expected):
+    for name in sorted(present - expected - {SIGNATURE_FILE}):
         raise _damaged(path, name, "does not belong to it")
     for name, entry in manifest["files"].items():
         if not (path / name).is_file() or sha256(path / name) != entry["sha256"]:

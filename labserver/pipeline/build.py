@@ -17,6 +17,7 @@ from labserver.features.catalogue import Catalogue
 from labserver.features.store import connect, copy_snapshot
 from labserver.model.bundle import GOLDEN, Bundle, add_bundle, load_bundle, shelf, to_json
 from labserver.model.reference import reference_statistics
+from labserver.model.signing import open_bundle
 from labserver.pipeline.experiment import write_experiment
 from labserver.pipeline.fit import Fitted, Trainer, check_baselines, fit, keep, train_model
 from labserver.pipeline.history import write_history
@@ -25,6 +26,7 @@ from labserver.pipeline.locks import Report, held
 from labserver.pipeline.materialise import write_snapshot
 from labserver.pipeline.release import opened
 from labserver.pipeline.scores import Scores
+from labserver.pipeline.signing import Sign, signer
 from labserver.pipeline.sources.warehouse import build_warehouse, prepare
 from labserver.pipeline.table import JoinedFlights, TrainingTable
 from labserver.pipeline.training import TRAINED_UNTIL
@@ -88,7 +90,7 @@ def build(
             wants what the catalogue does not have. The old bundle stays.
     """
     step = Steps(report)
-    kept = load_bundle(settings.bundle) if keep_model else None
+    kept = open_bundle(settings) if keep_model else None
     with step("sources: warehouse with contracts checked"):
         build_warehouse(settings.warehouse)
     return build_bundle(settings, catalogue, step, kept=kept, candidate=candidate, why=why)
@@ -120,7 +122,7 @@ def build_bundle(
     Raises:
         LabError: see :func:`build`.
     """
-    before = _manifest_of(settings.bundle)
+    before, sign = _manifest_of(settings.bundle), signer(settings)
     with duckdb.connect(str(settings.warehouse)) as db:
         prepare(db)
         with step("features: history of every precomputed value"):
@@ -139,7 +141,7 @@ def build_bundle(
         if gate:
             check_baselines(metrics)
         with step("bundle: snapshot, manifest, hashes, registry"), opened(settings, step.report) as releases:
-            bundle_hash = _write(settings, db, table, fitted)
+            bundle_hash = _write(settings, db, table, fitted, sign)
             bundle = load_bundle(shelf(settings.home) / bundle_hash[:16])
             releases.register(lineage(bundle, settings, why))
             if not candidate:
@@ -151,7 +153,9 @@ def build_bundle(
     return Built(bundle_hash, metrics, step.seconds, active=not candidate)
 
 
-def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTable, fitted: Fitted) -> str:
+def _write(
+    settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTable, fitted: Fitted, sign: Sign | None
+) -> str:
     catalogue, train = table.catalogue, table.train
     manifest = {
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -170,7 +174,7 @@ def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTab
         (folder / "vocabulary.json").write_bytes(to_json(vocabulary(db)))
         write_snapshot(db, folder / "online.db", catalogue, TRAINED_UNTIL)
 
-    return add_bundle(settings.home, manifest, fill)
+    return add_bundle(settings.home, manifest, fill, sign)
 
 
 def _keep_or_replace_store(settings: Settings, catalogue: Catalogue, before: Mapping[str, Any], report: Report) -> None:

@@ -9,7 +9,7 @@ from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue
 from labserver.features.definitions import CATALOGUE
 from labserver.features.store import OnlineStore
-from labserver.model.bundle import load_bundle
+from labserver.model.signing import open_bundle
 from labserver.settings import Settings
 
 
@@ -20,7 +20,7 @@ def is_current(settings: Settings, catalogue: Catalogue = CATALOGUE) -> bool:
     if not (settings.warehouse.exists() and settings.experiment.exists() and _is_readable(settings.experiment)):
         return False
     try:
-        bundle = load_bundle(settings.bundle)
+        bundle = open_bundle(settings)
         if bundle.catalogue.get("version") != catalogue.version:
             return False
         if (store := settings.online_store(bundle.features_version)).exists():

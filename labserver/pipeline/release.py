@@ -22,6 +22,7 @@ from labserver.features.catalogue import Catalogue
 from labserver.finished import predictor
 from labserver.model.bundle import ABANDONED, BUNDLE_NAME, MANIFEST, Bundle, activate, load_bundle, shelf
 from labserver.model.registry import Entry, Event, Registry, What, read_registry, write_registry
+from labserver.model.signing import check_signature
 from labserver.parts import Context
 from labserver.pipeline.lineage import entry_of, operator
 from labserver.pipeline.locks import Report, held
@@ -119,12 +120,14 @@ def opened(settings: Settings, report: Report) -> Iterator[Releases]:
 
 
 def verify(settings: Settings, folder: Path, catalogue: Catalogue) -> Bundle:
-    """A bundle that this code can serve: whole, with a model that answers its golden panel and fits the catalogue.
+    """A bundle that this code can serve: whole, signed if a key asks for it, with a model that answers its golden panel
+    and fits the catalogue.
 
     Raises:
         LabError: if it is not; says why.
     """
     bundle = load_bundle(folder)
+    check_signature(bundle, settings)
     bundle.signature.places(catalogue)
     predictor(Context(settings, bundle, catalogue), None)
     _check_snapshot(bundle, catalogue)
