@@ -65,7 +65,7 @@ def show(name: Name, as_json: Json = False) -> None:
         print(json.dumps(facts, indent=1))
         return
     for key, value in facts.items():
-        if key != "metrics":
+        if key not in {"metrics", "served", "on_disk"}:  # the role says as much
             print(f"{key.replace('_', ' '):>19}  {_text(value)}")
     for model, scores in (facts["metrics"] or {}).items():
         if isinstance(scores, Mapping) and "auc" in scores:

@@ -22,16 +22,18 @@ from labserver.features.signature import Signature
 from labserver.model.panel import GoldenPanel
 from labserver.writing import sync_folder
 
-BUNDLE_FORMAT = 3
+BUNDLE_FORMAT = 4
 MANIFEST = "manifest.json"
 GOLDEN = "golden.json"
+SBOM = "sbom.cdx.json"
+"""The packages that serve it, as CycloneDX."""
 SIGNATURE_FILE = "manifest.sig"
 """Of who built it, if it is signed; see ``labserver.model.signing``. The hashes leave it out: it is over them."""
 ABANDONED = "writing."
 """Beginning of the names of folders that hold no whole bundle: of one that is written, or on its way out."""
 BUNDLE_NAME = re.compile("[0-9a-f]{16}")
 """See :attr:`Bundle.name`."""
-BUNDLE_FILES = ("catalogue.json", GOLDEN, "model.onnx", "online.db", "reference.json", "vocabulary.json")
+BUNDLE_FILES = ("catalogue.json", GOLDEN, "model.onnx", "online.db", "reference.json", SBOM, "vocabulary.json")
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,15 @@ class Bundle:
             return GoldenPanel.read(_read_json(self.path, GOLDEN), len(self.signature.features))
         except (KeyError, TypeError, ValueError):
             raise _damaged(self.path, GOLDEN, "does not hold rows of the model's features with their answers") from None
+
+    @property
+    def sbom(self) -> Mapping[str, Any]:
+        """The packages that serve it, as CycloneDX; see ``labserver.pipeline.sbom``.
+
+        Raises:
+            Damaged: if the file is not JSON.
+        """
+        return _read_json(self.path, SBOM)
 
     @property
     def snapshot(self) -> Path:
@@ -198,6 +209,7 @@ def load_bundle(path: Path) -> Bundle:
     for name, entry in manifest["files"].items():
         if not (path / name).is_file() or sha256(path / name) != entry["sha256"]:
             raise _damaged(path, name, "was changed")
+    _read_json(path, SBOM)  # nothing here needs it, but whoever does must be able to read it
     return Bundle(
         path=path,
         manifest=manifest,

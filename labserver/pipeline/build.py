@@ -15,7 +15,7 @@ import duckdb
 from labserver.errors import Damaged
 from labserver.features.catalogue import Catalogue
 from labserver.features.store import connect, copy_snapshot
-from labserver.model.bundle import GOLDEN, Bundle, add_bundle, load_bundle, shelf, to_json
+from labserver.model.bundle import GOLDEN, SBOM, Bundle, add_bundle, load_bundle, shelf, to_json
 from labserver.model.reference import reference_statistics
 from labserver.model.signing import open_bundle
 from labserver.pipeline.experiment import write_experiment
@@ -25,6 +25,7 @@ from labserver.pipeline.lineage import lineage
 from labserver.pipeline.locks import Report, held
 from labserver.pipeline.materialise import write_snapshot
 from labserver.pipeline.release import opened
+from labserver.pipeline.sbom import sbom
 from labserver.pipeline.scores import Scores
 from labserver.pipeline.signing import Sign, signer
 from labserver.pipeline.sources.warehouse import build_warehouse, prepare
@@ -171,6 +172,7 @@ def _write(
         day, used = table.flights["asked_on"].to_numpy()[train], table.features.to_numpy()[train]
         statistics = reference_statistics(table.joined.raw[train], used, fitted.train_probability, day, catalogue)
         (folder / "reference.json").write_bytes(to_json(statistics))
+        (folder / SBOM).write_bytes(to_json(sbom()))
         (folder / "vocabulary.json").write_bytes(to_json(vocabulary(db)))
         write_snapshot(db, folder / "online.db", catalogue, TRAINED_UNTIL)
 

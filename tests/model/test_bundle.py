@@ -136,12 +136,12 @@ def test_a_version_of_features_that_is_no_part_of_a_path_is_refused(
 
 
 def test_a_bundle_of_another_format_says_which_one_this_code_reads(folder: Path) -> None:
-    manifest = json.loads((folder / MANIFEST).read_bytes()) | {"format": 2}
+    manifest = json.loads((folder / MANIFEST).read_bytes()) | {"format": 3}
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    damaged(folder, MANIFEST, "has format 2, this code reads 3")
+    damaged(folder, MANIFEST, "has format 3, this code reads 4")
 
 
-@pytest.mark.parametrize("content", [b"[]", b"null", b"7", b"{}", b'{"format": 3}', b"\xff\xfe", b'{"a": NaN}'])
+@pytest.mark.parametrize("content", [b"[]", b"null", b"7", b"{}", b'{"format": 4}', b"\xff\xfe", b'{"a": NaN}'])
 def test_a_manifest_that_is_none_is_not_readable(folder: Path, content: bytes) -> None:
     (folder / MANIFEST).write_bytes(content)
     damaged(folder, MANIFEST, "is not readable")
@@ -199,7 +199,7 @@ def test_the_same_bundle_written_again_leaves_the_files_where_they_are(bundle: B
 
 
 @pytest.mark.parametrize("content", [b"", b"7", b"\xff", b"[1]"], ids=["empty", "a number", "no text", "a list"])
-@pytest.mark.parametrize("name", ["catalogue.json", "reference.json", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["catalogue.json", "reference.json", "sbom.cdx.json", "vocabulary.json"])
 def test_a_file_that_is_no_description_is_named_even_with_a_right_hash(
     bundle: Bundle, tmp_path: Path, name: str, content: bytes
 ) -> None:
