@@ -150,5 +150,6 @@ def _table(rows: list[tuple[str, ...]]) -> str:
 
 
 def _text(value: object) -> str:
-    """In one line, and a dash for nothing."""
-    return "-" if value in (None, "") else " ".join(str(value).split())
+    """In one line, and a dash for nothing. What a terminal would obey is left out."""
+    printable = "".join(c if c.isprintable() else " " for c in str(value))
+    return "-" if value in (None, "") else " ".join(printable.split())

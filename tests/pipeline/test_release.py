@@ -273,7 +273,9 @@ print("steps", number, flush=True)
 TURNS = (
     ACTING
     + """
-for number in range(4):
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(8):
     act(Path(sys.argv[1]), sys.argv[2 + number % 2])
 """
 )
@@ -281,7 +283,11 @@ for number in range(4):
 
 def run(code: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -337,7 +343,7 @@ def test_two_operators_at_once_lose_nothing(three: Where) -> None:
     registry = registry_of(chosen)
     promoted = registry.journal[before:]
     assert all(event.what == "promoted" for event in promoted)
-    assert len(promoted) >= 4
+    assert len(promoted) >= 8
     chain = [first, *(event.came for event in promoted)]
     assert [event.went for event in promoted] == chain[:-1], "each saw what the one before it did"
     assert linked(chosen) == registry.reign.champion == chain[-1]
