@@ -34,7 +34,19 @@ BASE = os.environ.get("BASE_IMAGE") or parse((ROOT / "labserver/deploy/Container
 IMAGE = "localhost/labserver:test"
 STATE = "/app/var/state"
 MOST_BYTES = 250_000_000
-ABSENT = {"duckdb", "jupyterlab", "matplotlib", "onnx", "pandas", "pip", "pyarrow", "scipy", "skl2onnx", "sklearn"}
+ABSENT = {
+    "cyclonedx",
+    "duckdb",
+    "jupyterlab",
+    "matplotlib",
+    "onnx",
+    "pandas",
+    "pip",
+    "pyarrow",
+    "scipy",
+    "skl2onnx",
+    "sklearn",
+}
 VARIANTS = [{"tailnum": tail, "dest": dest} for tail in ("N14228", None) for dest in ("ORD", "LAX", "BOS", "SFO")]
 
 
