@@ -232,8 +232,9 @@ from labserver.settings import Settings
 
 def act(home, name):
     with opened(Settings(home=home), lambda line: print(line, flush=True)) as releases:
-        releases.promote(name, "why " + name, CATALOGUE)
+        changed = releases.promote(name, "why " + name, CATALOGUE)
         releases.remove_old()
+    return changed
 """
 
 KILLED = (
@@ -275,8 +276,8 @@ TURNS = (
     + """
 print("ready", flush=True)
 sys.stdin.readline()
-for number in range(8):
-    act(Path(sys.argv[1]), sys.argv[2 + number % 2])
+changes = sum(act(Path(sys.argv[1]), sys.argv[2 + number % 2]) for number in range(8))
+print("changes", changes)
 """
 )
 
@@ -339,11 +340,19 @@ def test_two_operators_at_once_lose_nothing(three: Where) -> None:
     chosen, first, second, third = three
     before = len(registry_of(chosen).journal)
     both = [run(TURNS, chosen.home, second, third), run(TURNS, chosen.home, third, second)]
-    assert [(process.communicate(timeout=600)[0] and 0) or process.returncode for process in both] == [0, 0]
+    for process in both:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    printed = [process.communicate(timeout=600)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
     registry = registry_of(chosen)
     promoted = registry.journal[before:]
     assert all(event.what == "promoted" for event in promoted)
-    assert len(promoted) >= 8
+    assert len(promoted) == sum(int(lines.split("changes ")[-1]) for lines in printed) >= 8
     chain = [first, *(event.came for event in promoted)]
     assert [event.went for event in promoted] == chain[:-1], "each saw what the one before it did"
     assert linked(chosen) == registry.reign.champion == chain[-1]
