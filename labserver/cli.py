@@ -1,4 +1,4 @@
-"""The command line: ``labserver build | serve | replay | clock | score | bench | arc | capacity``.
+"""The command line: ``labserver build | serve | replay | clock | score | bundles | bench | arc | capacity``.
 
 Only ``serve`` ships. The others are found by name where the rest of the course is installed. Imports are inside the
 commands: ``serve`` must not load what only ``build`` needs.
@@ -24,8 +24,8 @@ from labserver.console import console
 from labserver.errors import LabError
 from labserver.settings import FINISHED_STAGE, Settings, settings
 
-COMMANDS = ("labserver.commands.making", "labserver.commands.measuring")
-COMMANDS_NOT_SHIPPED = ("build", "replay", "clock", "score", "bench", "arc", "capacity")
+COMMANDS = ("labserver.commands.making", "labserver.commands.measuring", "labserver.commands.releasing")
+COMMANDS_NOT_SHIPPED = ("build", "replay", "clock", "score", "bench", "arc", "capacity", "bundles", "keys")
 """Commands that need more than what ships."""
 STAGES_MODULE = "labserver.stages.server"
 """The process of a teaching stage."""
@@ -70,10 +70,10 @@ def serve(
         check_key(chosen)
     if fresh_store:
         from labserver.features.store import copy_snapshot
-        from labserver.model.bundle import load_bundle
+        from labserver.model.signing import open_bundle
 
-        bundle = load_bundle(chosen.bundle)
-        copy_snapshot(bundle.snapshot, chosen.online_store(bundle.name))
+        bundle = open_bundle(chosen)
+        copy_snapshot(bundle.snapshot, chosen.online_store(bundle.features_version))
     if bound and sys.stderr.isatty():
         console.print(f"Stage {chosen.lesson} answers at {address(bound)}/ once it is ready. Ctrl-C stops it.")
     become(process, workers, port=bound, unix_socket=unix_socket)

@@ -12,6 +12,7 @@ from labserver.api.admission import Admission
 from labserver.api.lifecycle import Drain
 from labserver.features.catalogue import Catalogue
 from labserver.model.bundle import Bundle
+from labserver.model.signing import check_signature
 from labserver.monitor.drift import Detector
 from labserver.monitor.monitor import Watched
 from labserver.monitor.ports import Monitor
@@ -82,10 +83,11 @@ def ingredients(parts: Parts, settings: Settings) -> Ingredients:
     """Load the bundle and make the parts that a service is made of.
 
     Raises:
-        LabError: if the bundle, the store or the warehouse is not usable, the model wants a feature that the catalogue
-            lacks or defines in another way, or it does not answer as it did when it was built.
+        LabError: if the bundle, its signature, the store or the warehouse is not usable, the model wants a feature that
+            the catalogue lacks or defines in another way, or it does not answer as it did when it was built.
     """
     bundle = parts.loader(settings.bundle)
+    check_signature(bundle, settings)
     catalogue = parts.catalogue(settings).with_trained(bundle.catalogue)
     context = Context(settings, bundle, catalogue)
     predictor = by_name(parts.predictor(context, parts.threads(settings)), catalogue)

@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     """Predictions older than this many days are dropped from the log. Time in which no service ran does not count."""
     outcome_days: Annotated[float, Field(gt=0)] = 90.0
     """Outcomes are deleted this many days after they arrived: long after the predictions that they belong to."""
+    signing_key: Path | None = None
+    """A PEM file with an Ed25519 private key. If set, `labserver build` signs its bundle."""
+    public_key: Path | None = None
+    """A PEM file with Ed25519 public keys, one or more. If set, a bundle that none of them has signed is refused."""
+    operator: Annotated[str, Field(max_length=100)] = ""
+    """Who runs a command that changes the bundles, for the registry; if left out, the login name."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """The least important lines that are logged."""
 
@@ -123,9 +129,11 @@ class Settings(BaseSettings):
         """The only folder a running service writes to."""
         return self.home / "state"
 
-    def online_store(self, bundle: str) -> Path:
-        """The store of the bundle of that name. Each has its own, so that a build harms no service that is running."""
-        return self.state / f"online-{bundle}.db"
+    def online_store(self, features_version: str) -> Path:
+        """The store of the catalogue of that version. Each version has its own, so that a build of other features harms
+        no service that is running. Bundles of one version hold the same values, so a new model changes no store.
+        """
+        return self.state / f"online-{features_version[:16]}.db"
 
     @property
     def prediction_log(self) -> Path:

@@ -33,14 +33,31 @@ def check_writable(folder: Path) -> None:
         ) from None
 
 
-def write_whole(file: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file whole or not at all. Until it is whole, only its user can read it."""
+def write_whole(file: Path, content: bytes, mode: int = 0o644, *, durable: bool = False) -> None:
+    """Write a file whole or not at all. Until it is whole, only its user can read it.
+
+    ``durable`` waits until it is on disk, so that a power cut takes nothing of it.
+    """
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
         Path(temporary).chmod(mode)
         Path(temporary).replace(file)
+        if durable:
+            sync_folder(file.parent)
     except BaseException:  # Ctrl-C too
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk: which files it has, and which files they are."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -73,7 +73,7 @@ class Running:
 
 def store_of(home: Path) -> Path:
     """The online store of the home's bundle."""
-    return Settings(home=home).online_store(load_bundle(home / "bundle").name)
+    return Settings(home=home).online_store(load_bundle(home / "bundle").features_version)
 
 
 def command(port: int, lesson: int) -> list[str]:

@@ -208,7 +208,7 @@ def served(attempt: Attempt, small: Settings, catalogue: Catalogue) -> Iterator[
     asked = 0
     with replace(attempt, settings=small).service(FINISHED_STAGE) as service, open_warehouse(small.warehouse) as db:
         airports = every_flight(db)
-        path = service.settings.online_store(load_bundle(small.bundle).name)
+        path = service.settings.online_store(load_bundle(small.bundle).features_version)
         with closing(connect(path, catalogue)) as store:
             for moment in MOMENTS:
                 set_clock(db, store, catalogue, moment)

@@ -125,6 +125,8 @@ def _with(flight: Body, values: dict[str, float]) -> Body:
 
 def break_sources(home: Settings) -> None:
     """Publish a fault in every airport's weather to the online store of a running service."""
-    with closing(sqlite3.connect(home.online_store(load_bundle(home.bundle).name), isolation_level=None)) as db:
+    with closing(
+        sqlite3.connect(home.online_store(load_bundle(home.bundle).features_version), isolation_level=None)
+    ) as db:
         for origin, (name, value) in BROKEN_SOURCES.items():
             db.execute(f"UPDATE airport_weather SET {name} = ? WHERE origin = ?", (value, origin))

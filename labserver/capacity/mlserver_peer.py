@@ -12,11 +12,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import urllib3
 
 from labserver.errors import LabError
+from labserver.model.bundle import load_bundle
+from labserver.model.panel import TOLERANCE
 from labserver.running.process import Server, free_port, started
 from labserver.settings import Settings
 
@@ -83,8 +84,8 @@ def running_mlserver(settings: Settings, programs: Path, cores: Sequence[int]) -
 
 
 def question(settings: Settings) -> str:
-    """The bundle's golden vector as a V2 inference request."""
-    vector = _golden(settings)["vector"]
+    """The first row of the bundle's golden panel as a V2 inference request."""
+    vector = load_bundle(settings.bundle).golden.rows[0].tolist()
     tensor = {"name": "features", "shape": [1, len(vector)], "datatype": "FP32", "data": vector}
     return json.dumps({"inputs": [tensor]})
 
@@ -93,11 +94,6 @@ def _check_answer(running: Server, settings: Settings) -> None:
     """A comparison of two servers is one only if they answer the same."""
     headers = {"Content-Type": "application/json"}
     answer = urllib3.request("POST", running.url + PEER_PATH, body=question(settings), headers=headers)
-    expected = _golden(settings)["probability"]
-    if answer.status != 200 or abs(answer.json()["outputs"][0]["data"][0] - expected) > 1e-6:
-        raise LabError(f"MLServer does not answer {expected} for the bundle's golden vector: {answer.data!r}")
-
-
-def _golden(settings: Settings) -> dict[str, Any]:
-    golden: dict[str, Any] = json.loads((settings.bundle / "manifest.json").read_text())["golden"]
-    return golden
+    expected = float(load_bundle(settings.bundle).golden.probabilities[0])
+    if answer.status != 200 or abs(answer.json()["outputs"][0]["data"][0] - expected) > TOLERANCE:
+        raise LabError(f"MLServer does not answer {expected} for the bundle's first golden row: {answer.data!r}")

@@ -27,8 +27,12 @@ def build(
     keep_model: Annotated[
         bool, typer.Option(help="Keep the bundle's model, and make the features anew: one was added to the catalogue.")
     ] = False,
+    candidate: Annotated[
+        bool, typer.Option(help="Only add the bundle: it serves once `labserver bundles promote` names it.")
+    ] = False,
+    why: Annotated[str, typer.Option(help="The reason, for `labserver bundles list`.")] = "",
 ) -> None:
-    """Make the warehouse, the features, the model and the bundle. Takes seconds."""
+    """Make the warehouse, the features, the model and the bundle, and promote it. Takes seconds."""
     if parts is not None:
         os.environ["LABSERVER_PARTS"] = str(parts)
     from labserver.stages.own import parts_of
@@ -50,14 +54,16 @@ def build(
         with one_at_a_time(chosen.home, report):
             if current():  # the build that this one waited for has made it
                 return
-            built = run(chosen, catalogue, report, keep_model=keep_model)
+            built = run(chosen, catalogue, report, keep_model=keep_model, candidate=candidate, why=why)
     for name, scores in built.metrics.items():
         console.print(
             f"  {name.replace('_', ' '):>19}: AUC {scores['auc']:.3f}, log loss {scores['log_loss']:.3f}, "
             f"Brier {scores['brier']:.3f}, calibration {scores['calibration_error']:.3f}",
             soft_wrap=True,
         )
-    console.print(f"Bundle {built.bundle_hash[:16]} is active ({sum(built.seconds.values()):.1f} s).")
+    name, seconds = built.bundle_hash[:16], sum(built.seconds.values())
+    state = "is active" if built.active else f"is a candidate: `labserver bundles promote {name[:6]} --why TEXT`"
+    console.print(f"Bundle {name} {state} ({seconds:.1f} s).", soft_wrap=True)
 
 
 @app.command()

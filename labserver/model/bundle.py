@@ -9,26 +9,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from labserver.errors import Damaged
 from labserver.features.signature import Signature
+from labserver.model.panel import GoldenPanel
+from labserver.writing import sync_folder
 
-BUNDLE_FORMAT = 2
+BUNDLE_FORMAT = 4
 MANIFEST = "manifest.json"
-BUNDLE_FILES = ("catalogue.json", "model.onnx", "online.db", "reference.json", "vocabulary.json")
-
-
-class Golden(TypedDict):
-    """One vector and the build's probability for it, checked before a service reports that it is ready."""
-
-    vector: list[float]
-    probability: float
+GOLDEN = "golden.json"
+SBOM = "sbom.cdx.json"
+"""The packages that serve it, as CycloneDX."""
+SIGNATURE_FILE = "manifest.sig"
+"""Of who built it, if it is signed; see ``labserver.model.signing``. The hashes leave it out: it is over them."""
+ABANDONED = "writing."
+"""Beginning of the names of folders that hold no whole bundle: of one that is written, or on its way out."""
+BUNDLE_NAME = re.compile("[0-9a-f]{16}")
+"""See :attr:`Bundle.name`."""
+BUNDLE_FILES = ("catalogue.json", GOLDEN, "model.onnx", "online.db", "reference.json", SBOM, "vocabulary.json")
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Bundle:
 
     Attributes:
         path: the folder.
-        manifest: as written, with ``bundle_hash``, ``model_version``, ``signature``, ``metrics`` and ``golden``.
+        manifest: as written, with ``bundle_hash``, ``model_version``, ``signature`` and ``metrics``.
         model: content of the ONNX file.
         catalogue: the catalogue's description, with what training saw.
         reference: statistics of each feature and of the score over the training window.
@@ -65,8 +70,41 @@ class Bundle:
 
     @property
     def name(self) -> str:
-        """The first 16 digits of its hash. They name its folder and, in the state, its online store."""
+        """The first 16 digits of its hash. They name its folder."""
         return str(self.manifest["bundle_hash"])[:16]
+
+    @property
+    def features_version(self) -> str:
+        """The version of the catalogue that its values were computed with. It names the online store in the state.
+
+        Raises:
+            Damaged: if the manifest does not hold one: it becomes part of a path.
+        """
+        version = self.manifest.get("features_version")
+        if not isinstance(version, str) or not re.fullmatch(r"[0-9a-f]{12,64}", version):
+            raise _damaged(self.path, MANIFEST, "does not name the version of its features")
+        return version
+
+    @property
+    def golden(self) -> GoldenPanel:
+        """Rows with the trained model's answers, checked before a service reports that it is ready.
+
+        Raises:
+            Damaged: if the file is none.
+        """
+        try:
+            return GoldenPanel.read(_read_json(self.path, GOLDEN), len(self.signature.features))
+        except (KeyError, TypeError, ValueError):
+            raise _damaged(self.path, GOLDEN, "does not hold rows of the model's features with their answers") from None
+
+    @property
+    def sbom(self) -> Mapping[str, Any]:
+        """The packages that serve it, as CycloneDX; see ``labserver.pipeline.sbom``.
+
+        Raises:
+            Damaged: if the file is not JSON.
+        """
+        return _read_json(self.path, SBOM)
 
     @property
     def snapshot(self) -> Path:
@@ -91,46 +129,65 @@ def hash_manifest(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(to_json(fixed)).hexdigest()
 
 
-def write_bundle(link: Path, manifest: dict[str, Any], fill: Callable[[Path], None]) -> str:
-    """Write a bundle and activate it.
+def shelf(home: Path) -> Path:
+    """The folder with the bundles of a home, each in a folder of its :attr:`Bundle.name`."""
+    return home / "bundles"
+
+
+def add_bundle(
+    home: Path,
+    manifest: dict[str, Any],
+    fill: Callable[[Path], None],
+    sign: Callable[[str], bytes] | None = None,
+) -> str:
+    """Write a bundle to a home's others. It serves once :func:`activate` names it.
 
     Args:
-        link: the link to the active bundle; bundles themselves are kept in ``bundles/`` beside it.
+        home: the folder of everything built.
         manifest: everything but the format, the files and the hash.
         fill: writes :data:`BUNDLE_FILES` into the folder that it gets.
+        sign: from the bundle's hash to the content of :data:`SIGNATURE_FILE`; None leaves the bundle without one.
 
     Returns:
         The bundle's hash.
     """
-    shelf = link.parent / "bundles"
-    shelf.mkdir(parents=True, exist_ok=True)
-    for abandoned in shelf.glob("writing.*"):
+    bundles = shelf(home)
+    bundles.mkdir(parents=True, exist_ok=True)
+    for abandoned in bundles.glob(f"{ABANDONED}*"):
         shutil.rmtree(abandoned, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(dir=shelf, prefix="writing."))
+    folder = Path(tempfile.mkdtemp(dir=bundles, prefix=ABANDONED))
     folder.chmod(0o755)
     fill(folder)
     files = {name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in BUNDLE_FILES}
     manifest = {"format": BUNDLE_FORMAT, "files": files, **manifest}
     manifest["bundle_hash"] = hash_manifest(manifest)
     (folder / MANIFEST).write_bytes(to_json(manifest))
-    for name in (*BUNDLE_FILES, MANIFEST):
-        with (folder / name).open("rb") as file:
+    if sign:
+        (folder / SIGNATURE_FILE).write_bytes(sign(manifest["bundle_hash"]))
+    for path in folder.iterdir():
+        with path.open("rb") as file:
             os.fsync(file.fileno())
-    final = shelf / manifest["bundle_hash"][:16]
-    if _is_whole(final):  # the same bundle again: only the time of building is new
-        (folder / MANIFEST).replace(final / MANIFEST)
+    sync_folder(folder)
+    final = bundles / manifest["bundle_hash"][:16]
+    if _is_whole(final):  # the same bundle again: only the time of building is new, and the signature perhaps
+        for name in (SIGNATURE_FILE, MANIFEST) if sign else (MANIFEST,):
+            (folder / name).replace(final / name)
         shutil.rmtree(folder)
     else:
         if final.exists():
-            final.rename(shelf / f"writing.{folder.name}.old")
+            final.rename(bundles / f"{folder.name}.old")
         folder.rename(final)
+    sync_folder(bundles)
+    return str(manifest["bundle_hash"])
+
+
+def activate(link: Path, bundle_hash: str) -> None:
+    """Make a link to the active bundle name another one of its home. Whoever reads it gets one or the other."""
     draft = link.with_suffix(".new")
     draft.unlink(missing_ok=True)
-    draft.symlink_to(Path("bundles") / final.name)
+    draft.symlink_to(Path("bundles") / bundle_hash[:16])
     draft.replace(link)
-    for old in sorted(shelf.iterdir(), key=lambda folder: folder.stat().st_mtime)[:-2]:
-        shutil.rmtree(old, ignore_errors=True)
-    return str(manifest["bundle_hash"])
+    sync_folder(link.parent)
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -147,11 +204,12 @@ def load_bundle(path: Path) -> Bundle:
     present = {file.name for file in path.iterdir()}
     for name in sorted(expected - present):
         raise _damaged(path, name, "is missing")
-    for name in sorted(present - expected):
+    for name in sorted(present - expected - {SIGNATURE_FILE}):
         raise _damaged(path, name, "does not belong to it")
     for name, entry in manifest["files"].items():
         if not (path / name).is_file() or sha256(path / name) != entry["sha256"]:
             raise _damaged(path, name, "was changed")
+    _read_json(path, SBOM)  # nothing here needs it, but whoever does must be able to read it
     return Bundle(
         path=path,
         manifest=manifest,

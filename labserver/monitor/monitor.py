@@ -93,7 +93,7 @@ class ModelMonitor:
             max_days=settings.prediction_log_days,
         )
         self._quality = QualityReader(settings.prediction_log, settings.outcomes)
-        self._store = StoreWatch(settings.online_store(bundle.name), catalogue)
+        self._store = StoreWatch(settings.online_store(bundle.features_version), catalogue)
         self._hours = RecentHours(reference, len(places))
         self._alerts = Alerts()
         self._status = Status(catalogue, reference, self._metrics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,25 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from filelock import FileLock, Timeout
+from threadpoolctl import threadpool_limits
 
 from labserver.errors import Damaged
 from labserver.features.catalogue import Catalogue
 from labserver.features.store import connect, copy_snapshot
-from labserver.model.bundle import Bundle, load_bundle, to_json, write_bundle
+from labserver.model.bundle import GOLDEN, SBOM, Bundle, add_bundle, load_bundle, shelf, to_json
+from labserver.model.signing import open_bundle
 from labserver.pipeline.experiment import write_experiment
 from labserver.pipeline.fit import Fitted, Trainer, check_baselines, fit, keep, train_model
 from labserver.pipeline.history import write_history
+from labserver.pipeline.lineage import lineage
+from labserver.pipeline.locks import Report, held
 from labserver.pipeline.materialise import write_snapshot
 from labserver.pipeline.monitoring import monitoring_statistics
+from labserver.pipeline.release import opened
+from labserver.pipeline.sbom import sbom
 from labserver.pipeline.scores import Scores
+from labserver.pipeline.signing import Sign, signer
 from labserver.pipeline.sources.warehouse import build_warehouse, prepare
 from labserver.pipeline.table import JoinedFlights, TrainingTable
 from labserver.pipeline.training import TRAINED_UNTIL
 from labserver.service.decision import ExpectedCost
 from labserver.settings import Settings
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Built:
     bundle_hash: str
     metrics: Mapping[str, Scores]
     seconds: dict[str, float]
+    active: bool
 
 
 @dataclass(frozen=True)
@@ -58,19 +63,20 @@ class Steps:
 
 @contextmanager
 def one_at_a_time(home: Path, report: Report) -> Iterator[None]:
-    """Hold a home folder for one build; another one waits. The kernel lets go of it when the process ends."""
-    home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(home / "build.lock")
-    try:
-        held = lock.acquire(blocking=False)
-    except Timeout:
-        report("waiting: another build is at work in this folder")
-        held = lock.acquire()
-    with held:
+    """Hold a home folder for one build; another one waits."""
+    with held(home / "build.lock", report, "waiting: another build is at work in this folder"):
         yield
 
 
-def build(settings: Settings, catalogue: Catalogue, report: Report, *, keep_model: bool = False) -> Built:
+def build(
+    settings: Settings,
+    catalogue: Catalogue,
+    report: Report,
+    *,
+    keep_model: bool = False,
+    candidate: bool = False,
+    why: str = "",
+) -> Built:
     """Make the warehouse, the teaching experiment, and the bundle, each replaced as a whole.
 
     Args:
@@ -78,16 +84,18 @@ def build(settings: Settings, catalogue: Catalogue, report: Report, *, keep_mode
         catalogue: the features.
         report: gets a line for each step.
         keep_model: leave the model of the bundle as it is, and make anew what the catalogue says: a feature was added.
+        candidate: add the bundle to the registry, and leave champion and experiment as they are.
+        why: the reason, for the registry.
 
     Raises:
         LabError: if a contract, a schema, a baseline or the equality of the export fails, or the model that is kept
             wants what the catalogue does not have. The old bundle stays.
     """
     step = Steps(report)
-    kept = load_bundle(settings.bundle) if keep_model else None
+    kept = open_bundle(settings) if keep_model else None
     with step("sources: warehouse with contracts checked"):
         build_warehouse(settings.warehouse)
-    return build_bundle(settings, catalogue, step, kept=kept)
+    return build_bundle(settings, catalogue, step, kept=kept, candidate=candidate, why=why)
 
 
 def build_bundle(
@@ -98,6 +106,8 @@ def build_bundle(
     *,
     gate: bool = True,
     kept: Bundle | None = None,
+    candidate: bool = False,
+    why: str = "",
 ) -> Built:
     """Everything after the warehouse: features, model, experiment and bundle.
 
@@ -108,10 +118,13 @@ def build_bundle(
         trainer: fits another model than the shipped one.
         gate: whether a baseline that beats the model stops the build.
         kept: the bundle whose model is kept; then none is fitted.
+        candidate: see :func:`build`.
+        why: see :func:`build`.
 
     Raises:
         LabError: see :func:`build`.
     """
+    before, sign = _manifest_of(settings.bundle), signer(settings)
     with duckdb.connect(str(settings.warehouse)) as db:
         prepare(db)
         with step("features: history of every precomputed value"):
@@ -124,20 +137,37 @@ def build_bundle(
             with step("model: kept, its signature compared with the catalogue"):
                 fitted = keep(kept, table)
         else:
-            with step("model: training, baselines, export, equality on every held-out flight and at every threshold"):
+            # Threads that spin take eight times the processor beside other work. The bits are equal.
+            named = "model: training, baselines, export, equality on every held-out flight and at every threshold"
+            with step(named), threadpool_limits(1):
                 fitted = fit(table, ExpectedCost.from_settings(settings).threshold, trainer)
         metrics = {name: fitted.facts["metrics"][name] for name in ("model", "logistic_regression", "base_rate")}
         if gate:
             check_baselines(metrics)
-        with step("bundle: statistics and alarm thresholds, snapshot, manifest, hashes"):
-            bundle_hash = _write(settings, db, table, fitted)
-    return Built(bundle_hash, metrics, step.seconds)
+        with step("statistics: training's distributions, alarm thresholds"):
+            statistics = monitoring_statistics(db, table, fitted, ExpectedCost.from_settings(settings).threshold)
+        with step("bundle: snapshot, manifest, hashes, registry"), opened(settings, step.report) as releases:
+            bundle_hash = _write(settings, db, table, fitted, statistics, sign)
+            bundle = load_bundle(shelf(settings.home) / bundle_hash[:16])
+            releases.register(lineage(bundle, settings, why))
+            if not candidate:
+                releases.promote(bundle.name, why, catalogue)
+            releases.remove_old()
+    if not candidate:
+        write_experiment(settings.experiment, fitted.experiment, bundle_hash)
+        _keep_or_replace_store(settings, catalogue, before, step.report)
+    return Built(bundle_hash, metrics, step.seconds, active=not candidate)
 
 
-def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTable, fitted: Fitted) -> str:
+def _write(
+    settings: Settings,
+    db: duckdb.DuckDBPyConnection,
+    table: TrainingTable,
+    fitted: Fitted,
+    statistics: Mapping[str, Any],
+    sign: Sign | None,
+) -> str:
     catalogue = table.catalogue
-    threshold = ExpectedCost.from_settings(settings).threshold
-    statistics = monitoring_statistics(db, table, fitted, threshold)
     manifest = {
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "features_version": catalogue.version,
@@ -147,28 +177,50 @@ def _write(settings: Settings, db: duckdb.DuckDBPyConnection, table: TrainingTab
 
     def fill(folder: Path) -> None:
         (folder / "model.onnx").write_bytes(fitted.onnx)
+        (folder / GOLDEN).write_bytes(to_json(fitted.panel.shown()))
         (folder / "catalogue.json").write_bytes(to_json(catalogue.described()))
         (folder / "reference.json").write_bytes(to_json(statistics))
+        (folder / SBOM).write_bytes(to_json(sbom()))
         (folder / "vocabulary.json").write_bytes(to_json(vocabulary(db)))
         write_snapshot(db, folder / "online.db", catalogue, TRAINED_UNTIL)
 
-    bundle_hash = write_bundle(settings.bundle, manifest, fill)
-    write_experiment(settings.experiment, fitted.experiment, bundle_hash)
-    _replace_damaged_store(settings, catalogue)
-    return bundle_hash
+    return add_bundle(settings.home, manifest, fill, sign)
 
 
-def _replace_damaged_store(settings: Settings, catalogue: Catalogue) -> None:
-    """Replace the bundle's store if no service can use it. One that is whole stays, and with it the clock: if the same
-    bundle was built again, a service may be running on it.
+def _keep_or_replace_store(settings: Settings, catalogue: Catalogue, before: Mapping[str, Any], report: Report) -> None:
+    """Replace the catalogue's store if no service can use it. One that is whole stays, and with it the clock: a service
+    may be running on it.
+
+    Args:
+        settings: of the home folder.
+        catalogue: the features.
+        before: the manifest of the bundle that was active, or an empty one.
+        report: gets a line if the store's values come from other sources than the new bundle's.
     """
     bundle = load_bundle(settings.bundle)
-    store = settings.online_store(bundle.name)
+    store = settings.online_store(bundle.features_version)
+    if not store.exists():
+        return
     try:
-        if store.exists():
-            connect(store, catalogue).close()
+        connect(store, catalogue).close()
     except Damaged:
         copy_snapshot(bundle.snapshot, store)
+        return
+    same = before.get("features_version") != bundle.features_version or (
+        before["files"][bundle.snapshot.name] == bundle.manifest["files"][bundle.snapshot.name]
+    )
+    if not same:
+        report(
+            "the features' definitions are the same and their values are not: the online store keeps those that it "
+            "has. `labserver serve --fresh-store` starts with the new ones"
+        )
+
+
+def _manifest_of(link: Path) -> Mapping[str, Any]:
+    try:
+        return load_bundle(link).manifest
+    except Damaged:
+        return {}
 
 
 def vocabulary(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:

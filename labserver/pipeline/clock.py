@@ -10,7 +10,7 @@ from datetime import date, datetime
 from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue
 from labserver.features.store import connect, provide, read_clock
-from labserver.model.bundle import load_bundle
+from labserver.model.signing import open_bundle
 from labserver.moments import NEW_YORK
 from labserver.pipeline.materialise import set_clock
 from labserver.pipeline.sources.warehouse import open_warehouse
@@ -55,9 +55,9 @@ def parse(text: str) -> datetime:
 
 @contextmanager
 def _store(settings: Settings, catalogue: Catalogue) -> Iterator[tuple[sqlite3.Connection, Catalogue]]:
-    bundle = load_bundle(settings.bundle)
+    bundle = open_bundle(settings)
     trained = catalogue.with_trained(bundle.catalogue)
-    path = settings.online_store(bundle.name)
+    path = settings.online_store(bundle.features_version)
     provide(bundle.snapshot, path)
     with closing(connect(path, trained)) as store:
         yield store, trained

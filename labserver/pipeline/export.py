@@ -15,11 +15,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from labserver.errors import LabError
 from labserver.features.signature import Signature
+from labserver.model.panel import TOLERANCE as TOLERANCE  # of the comparisons here too
 from labserver.model.predictor import SIGNATURE
 from labserver.service.ports import Predictor
-
-TOLERANCE = 1e-6
-"""Largest accepted difference of a probability. The sums of leaves are float32 in ONNX and float64 in scikit-learn."""
 
 SOME = 20
 """At most so many flights are asked about at every threshold. Each reaches other thresholds than the next."""

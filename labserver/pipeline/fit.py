@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits
 
 from labserver.errors import LabError
 from labserver.features.signature import Signature
 from labserver.model.bundle import Bundle
+from labserver.model.panel import GoldenPanel
 from labserver.model.predictor import OnnxPredictor
 from labserver.pipeline.experiment import held_out
 from labserver.pipeline.export import check_export, export
+from labserver.pipeline.panel import golden_panel
 from labserver.pipeline.scores import Scores, calibration_table, scores
 from labserver.pipeline.table import TrainingTable
 from labserver.pipeline.training import TRAINED_UNTIL, BaseRate, new_logistic_regression, new_model
@@ -28,7 +29,7 @@ Trainer = Callable[[pd.DataFrame, NDArray[np.bool_]], HistGradientBoostingClassi
 """Fits a model on features, one column each, and on whether each flight was late."""
 
 FACTS = (
-    *("model_version", "signature", "training_window", "held_out_window", "rows", "metrics", "golden"),
+    *("model_version", "signature", "training_window", "held_out_window", "rows", "metrics"),
     "largest_difference_from_scikit_learn",
 )
 """What a manifest says of its model, and keeps with it."""
@@ -41,12 +42,14 @@ class Fitted:
     Attributes:
         onnx: the exported model, signed.
         facts: what the manifest says of it; see :data:`FACTS`.
+        panel: rows with the trained model's own answers.
         train_probability: of a late arrival, for each training row, shape (rows,), float32.
         experiment: what the notebook has in hand, to be saved as it is; None if that was saved before.
     """
 
     onnx: bytes
     facts: Mapping[str, Any]
+    panel: GoldenPanel
     train_probability: NDArray[np.float32]
     experiment: Mapping[str, Any] | None = None
 
@@ -68,8 +71,7 @@ def fit(table: TrainingTable, threshold: float, trainer: Trainer = train_model) 
         LabError: if the export differs from scikit-learn, or the model wants what the catalogue does not have.
     """
     flights, late, test = table.flights, table.late, table.judged_on
-    with threadpool_limits(1):  # threads that spin take eight times the processor beside other work; the bits are equal
-        model = trainer(table.features[table.fitted_on], late[table.fitted_on])
+    model = trainer(table.features[table.fitted_on], late[table.fitted_on])
     signature = Signature.of(table.catalogue, list(model.feature_names_in_))
     features = table.features[list(signature.names)]
     line = new_logistic_regression().fit(features[table.fitted_on], late[table.fitted_on])
@@ -84,7 +86,6 @@ def fit(table: TrainingTable, threshold: float, trainer: Trainer = train_model) 
     predictor = OnnxPredictor(onnx)
     largest = check_export(model, predictor, features[~table.train], threshold)
     matrix = features.to_numpy()
-    golden = matrix[~table.train][:1]
     facts = {
         "model_version": hashlib.sha256(onnx).hexdigest()[:12],
         "signature": signature_facts(signature),
@@ -96,7 +97,6 @@ def fit(table: TrainingTable, threshold: float, trainer: Trainer = train_model) 
             "without_arrival": int((~table.arrived).sum()),
         },
         "metrics": {**metrics, "calibration": calibration_table(late[test], expected)},
-        "golden": {"vector": golden[0].tolist(), "probability": float(OnnxPredictor(onnx).probabilities(golden)[0])},
         "largest_difference_from_scikit_learn": largest,
     }
     experiment = {
@@ -105,7 +105,8 @@ def fit(table: TrainingTable, threshold: float, trainer: Trainer = train_model) 
         "scores": metrics,
         "held_out": held_out(model, table),
     }
-    return Fitted(onnx, facts, predictor.probabilities(matrix[table.train]), experiment)
+    panel = golden_panel(model, features[table.train])
+    return Fitted(onnx, facts, panel, predictor.probabilities(matrix[table.train]), experiment)
 
 
 def keep(bundle: Bundle, table: TrainingTable) -> Fitted:
@@ -117,7 +118,7 @@ def keep(bundle: Bundle, table: TrainingTable) -> Fitted:
     places = bundle.signature.places(table.catalogue)
     matrix = table.features.to_numpy().take(places, axis=1)[table.train]
     facts = {name: bundle.manifest[name] for name in FACTS}
-    return Fitted(bundle.model, facts, OnnxPredictor(bundle.model).probabilities(matrix))
+    return Fitted(bundle.model, facts, bundle.golden, OnnxPredictor(bundle.model).probabilities(matrix))
 
 
 def signature_facts(signature: Signature) -> dict[str, Any]:

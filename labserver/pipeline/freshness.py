@@ -9,21 +9,23 @@ from labserver.errors import LabError
 from labserver.features.catalogue import Catalogue
 from labserver.features.definitions import CATALOGUE
 from labserver.features.store import OnlineStore
-from labserver.model.bundle import load_bundle
+from labserver.model.signing import open_bundle
+from labserver.pipeline.sbom import is_of_this_lock
 from labserver.settings import Settings
 
 
 def is_current(settings: Settings, catalogue: Catalogue = CATALOGUE) -> bool:
-    """True if there is a whole bundle of this catalogue, with warehouse and experiment beside it, and an online store
-    that fits or none: a service that finds none starts with the bundle's snapshot.
+    """True if there is a whole bundle of this catalogue and of the packages that serve now, with warehouse and
+    experiment beside it, and an online store that fits or none: a service that finds none starts with the bundle's
+    snapshot.
     """
     if not (settings.warehouse.exists() and settings.experiment.exists() and _is_readable(settings.experiment)):
         return False
     try:
-        bundle = load_bundle(settings.bundle)
-        if bundle.catalogue.get("version") != catalogue.version:
+        bundle = open_bundle(settings)
+        if bundle.catalogue.get("version") != catalogue.version or not is_of_this_lock(bundle.sbom):
             return False
-        if (store := settings.online_store(bundle.name)).exists():
+        if (store := settings.online_store(bundle.features_version)).exists():
             OnlineStore(store, catalogue).close()
     except LabError:
         return False

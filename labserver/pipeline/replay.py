@@ -29,7 +29,7 @@ from labserver.features.catalogue import Catalogue
 from labserver.features.definitions import CATALOGUE
 from labserver.features.ranges import clean
 from labserver.features.store import connect
-from labserver.model.bundle import load_bundle
+from labserver.model.signing import open_bundle
 from labserver.moments import NEW_YORK
 from labserver.pipeline.history import check_history
 from labserver.pipeline.incidents import Incident
@@ -111,13 +111,13 @@ def replay(
     last = first + timedelta(days=days)
     if not date(2013, 1, 1) <= first < last <= date(2014, 1, 1):
         raise LabError(f"{first} to {last} is outside the data. Choose days from 2013-01-01 to 2013-12-31.")
-    bundle = load_bundle(settings.bundle)
+    bundle = open_bundle(settings)
     catalogue = catalogue.with_trained(bundle.catalogue)
     client = Client.from_settings(settings, url)
     check_same_home(client, settings)
     with (
         open_warehouse(settings.warehouse) as db,
-        closing(connect(settings.online_store(bundle.name), catalogue)) as store,
+        closing(connect(settings.online_store(bundle.features_version), catalogue)) as store,
     ):
         check_history(db, catalogue)
         with alive(console, "Reading the flights and their training vectors"):

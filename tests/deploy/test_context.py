@@ -96,7 +96,9 @@ def labserver(shipped: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=shipped, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-@pytest.mark.parametrize("command", ["build", "replay", "clock", "score", "bench", "arc", "capacity"])
+@pytest.mark.parametrize(
+    "command", ["build", "replay", "clock", "score", "bench", "arc", "capacity", "bundles", "keys"]
+)
 def test_a_command_that_does_not_ship_says_so_in_one_line(shipped: Path, command: str) -> None:
     for words in ([command], [command, "--days", "3", "2013-09-01"]):
         done = labserver(shipped, *words)

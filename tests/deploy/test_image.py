@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -23,6 +24,7 @@ from services import FLIGHT, own_home, running
 from exercises.checks.containerfile import parse
 from labserver import __version__
 from labserver.errors import LabError
+from labserver.model.bundle import Bundle
 from labserver.running.engine import HARDENING_FLAGS, Container, Engine, container, find_engine
 
 pytestmark = pytest.mark.ci
@@ -32,7 +34,19 @@ BASE = os.environ.get("BASE_IMAGE") or parse((ROOT / "labserver/deploy/Container
 IMAGE = "localhost/labserver:test"
 STATE = "/app/var/state"
 MOST_BYTES = 250_000_000
-ABSENT = {"duckdb", "jupyterlab", "matplotlib", "onnx", "pandas", "pip", "pyarrow", "scipy", "skl2onnx", "sklearn"}
+ABSENT = {
+    "cyclonedx",
+    "duckdb",
+    "jupyterlab",
+    "matplotlib",
+    "onnx",
+    "pandas",
+    "pip",
+    "pyarrow",
+    "scipy",
+    "skl2onnx",
+    "sklearn",
+}
 VARIANTS = [{"tailnum": tail, "dest": dest} for tail in ("N14228", None) for dest in ("ORD", "LAX", "BOS", "SFO")]
 
 
@@ -132,6 +146,16 @@ def test_it_can_write_to_its_state_and_nowhere_else(service: Container) -> None:
     kept = python(service, f"print(json.dumps(os.listdir({STATE!r})))")
     assert "outcomes.db" in kept
     assert any(name.startswith("online-") for name in kept)
+
+
+def test_it_holds_the_packages_that_its_own_list_names_and_no_others(service: Container, bundle: Bundle) -> None:
+    listed = python(service, "print(open('/app/var/bundle/sbom.cdx.json').read())")
+    assert listed == bundle.sbom
+    code = "from importlib.metadata import distributions as d; print(json.dumps([[p.name, p.version] for p in d()]))"
+    installed = {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in python(service, code)}
+    everywhere = {(c["name"], c["version"]) for c in listed["components"] if not c.get("properties")}
+    somewhere = {(c["name"], c["version"]) for c in listed["components"] if c.get("properties")}
+    assert everywhere <= installed <= everywhere | somewhere
 
 
 def test_any_user_of_group_0_runs_it(engine: Engine, image: str, locked: tuple[str, ...]) -> None:

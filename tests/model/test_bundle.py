@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
+from rewritten import added, rewrite
 
 from labserver.errors import Damaged
 from labserver.features.definitions import CATALOGUE
-from labserver.model.bundle import BUNDLE_FILES, MANIFEST, Bundle, hash_manifest, load_bundle, to_json, write_bundle
+from labserver.model.bundle import (
+    BUNDLE_FILES,
+    MANIFEST,
+    Bundle,
+    activate,
+    add_bundle,
+    hash_manifest,
+    load_bundle,
+    to_json,
+)
 from labserver.pipeline.build import build
 from labserver.settings import Settings
 
@@ -40,7 +48,10 @@ def test_two_builds_of_the_same_inputs_give_the_same_bundle(bundle: Bundle, tmp_
     again = load_bundle(tmp_path / "bundle")
     assert again.manifest["files"] == bundle.manifest["files"], "or labserver changed since the home folder was built"
     assert built.bundle_hash == again.manifest["bundle_hash"] == bundle.manifest["bundle_hash"]
-    assert {path.name for path in tmp_path.iterdir()} == {"warehouse.duckdb", "bundle", "bundles", "teaching"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("warehouse.duckdb", "bundle", "bundles", "teaching"),
+        *("releases.json", "releases.lock"),
+    }
 
 
 def test_a_whole_bundle_is_loaded_through_its_link(settings: Settings, bundle: Bundle) -> None:
@@ -114,13 +125,23 @@ def test_a_file_that_the_manifest_forgets_is_damage_even_with_a_right_hash(folde
     damaged(folder, MANIFEST, "was changed")
 
 
+@pytest.mark.parametrize("version", [None, 7, "", "../../elsewhere", "fab407a3616/"])
+def test_a_version_of_features_that_is_no_part_of_a_path_is_refused(
+    bundle: Bundle, tmp_path: Path, version: object
+) -> None:
+    rewrite(tmp_path / "bundle", bundle, features_version=version)
+    forged = load_bundle(tmp_path / "bundle")
+    with pytest.raises(Damaged, match=r"manifest\.json does not name the version of its features"):
+        forged.features_version  # noqa: B018
+
+
 def test_a_bundle_of_another_format_says_which_one_this_code_reads(folder: Path) -> None:
     manifest = json.loads((folder / MANIFEST).read_bytes()) | {"format": 3}
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    damaged(folder, MANIFEST, "has format 3, this code reads 2")
+    damaged(folder, MANIFEST, "has format 3, this code reads 4")
 
 
-@pytest.mark.parametrize("content", [b"[]", b"null", b"7", b"{}", b'{"format": 2}', b"\xff\xfe", b'{"a": NaN}'])
+@pytest.mark.parametrize("content", [b"[]", b"null", b"7", b"{}", b'{"format": 4}', b"\xff\xfe", b'{"a": NaN}'])
 def test_a_manifest_that_is_none_is_not_readable(folder: Path, content: bytes) -> None:
     (folder / MANIFEST).write_bytes(content)
     damaged(folder, MANIFEST, "is not readable")
@@ -163,20 +184,9 @@ def test_a_number_that_json_does_not_have_is_refused(value: float) -> None:
         to_json({"a": value})
 
 
-def rewrite(link: Path, bundle: Bundle, other: Mapping[str, bytes] = MappingProxyType({}), **changes: object) -> str:
-    """Write the files of a bundle as a bundle of its own, with other files or other entries in the manifest."""
-
-    def fill(target: Path) -> None:
-        for name in BUNDLE_FILES:
-            (target / name).write_bytes(other[name] if name in other else (bundle.path / name).read_bytes())
-
-    kept = {key: value for key, value in bundle.manifest.items() if key not in {"format", "files", "bundle_hash"}}
-    return write_bundle(link, kept | changes, fill)
-
-
 def test_a_bundle_written_again_from_its_files_has_the_same_hash(bundle: Bundle, tmp_path: Path) -> None:
     for built_at in ("2026-01-01", "2026-01-02"):
-        assert rewrite(tmp_path / "bundle", bundle, built_at=built_at) == bundle.manifest["bundle_hash"]
+        assert rewrite(tmp_path / "bundle", bundle, built_at=built_at) == bundle.name
         assert load_bundle(tmp_path / "bundle").manifest["built_at"] == built_at
 
 
@@ -189,7 +199,7 @@ def test_the_same_bundle_written_again_leaves_the_files_where_they_are(bundle: B
 
 
 @pytest.mark.parametrize("content", [b"", b"7", b"\xff", b"[1]"], ids=["empty", "a number", "no text", "a list"])
-@pytest.mark.parametrize("name", ["catalogue.json", "reference.json", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["catalogue.json", "reference.json", "sbom.cdx.json", "vocabulary.json"])
 def test_a_file_that_is_no_description_is_named_even_with_a_right_hash(
     bundle: Bundle, tmp_path: Path, name: str, content: bytes
 ) -> None:
@@ -205,20 +215,21 @@ def test_a_build_that_fails_half_way_leaves_the_old_bundle_in_force(bundle: Bund
         raise RuntimeError("no space left")
 
     with pytest.raises(RuntimeError, match="no space left"):
-        write_bundle(tmp_path / "bundle", {}, fail)
-    assert load_bundle(tmp_path / "bundle").manifest["bundle_hash"] == old
+        add_bundle(tmp_path, {}, fail)
+    assert load_bundle(tmp_path / "bundle").name == old
 
 
 def test_a_build_that_forgets_a_file_leaves_the_old_bundle_in_force(bundle: Bundle, tmp_path: Path) -> None:
     old = rewrite(tmp_path / "bundle", bundle)
     with pytest.raises(FileNotFoundError):
-        write_bundle(tmp_path / "bundle", {}, lambda target: None)
-    assert load_bundle(tmp_path / "bundle").manifest["bundle_hash"] == old
+        add_bundle(tmp_path, {}, lambda target: None)
+    assert load_bundle(tmp_path / "bundle").name == old
 
 
-def test_the_last_bundle_is_in_force_and_one_older_is_kept(bundle: Bundle, tmp_path: Path) -> None:
-    hashes = [rewrite(tmp_path / "bundle", bundle, note=note) for note in ("one", "two", "three")]
-    assert len(set(hashes)) == 3
-    assert load_bundle(tmp_path / "bundle").manifest["note"] == "three"
-    assert len(list((tmp_path / "bundles").iterdir())) == 2
-    assert load_bundle(tmp_path / "bundles" / hashes[-1][:16]).manifest["bundle_hash"] == hashes[-1]
+def test_a_bundle_that_is_added_serves_once_the_link_names_it(bundle: Bundle, tmp_path: Path) -> None:
+    first = rewrite(tmp_path / "bundle", bundle, note="one")
+    second = added(tmp_path, bundle, note="two")
+    assert load_bundle(tmp_path / "bundle").name == first
+    activate(tmp_path / "bundle", second)
+    assert load_bundle(tmp_path / "bundle").manifest["note"] == "two"
+    assert {path.name for path in (tmp_path / "bundles").iterdir()} == {first, second}

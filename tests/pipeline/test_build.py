@@ -11,17 +11,21 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pandas as pd
 import pytest
 from awaiting import PATIENCE
+from numpy.typing import NDArray
 from services import FLIGHT, own_home, refusal, running, store_of
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from labserver.features.definitions import CATALOGUE
 from labserver.model.bundle import load_bundle
 from labserver.pipeline import clock
-from labserver.pipeline.build import one_at_a_time
+from labserver.pipeline.build import Steps, _keep_or_replace_store, build_bundle, one_at_a_time
 from labserver.pipeline.freshness import is_current
 from labserver.pipeline.sources import build_warehouse
-from labserver.pipeline.training import TRAINED_UNTIL
+from labserver.pipeline.training import TRAINED_UNTIL, new_model
 from labserver.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -160,6 +164,7 @@ def test_a_stored_feature_more_needs_a_build_that_keeps_the_model_and_changes_no
     assert (code, "gust" in said, "labserver build --keep-model" in said) == (1, True, True)
     whole = copied(home, tmp_path / "whole")
     assert "training" not in build(whole, "--keep-model", "--parts", str(part))
+    assert load_bundle(whole / "bundle").golden.shown() == load_bundle(home / "bundle").golden.shown()
     for lesson in (7, 9):
         with running(
             own_home(whole, tmp_path / str(lesson)), lesson=lesson, environment={"LABSERVER_PARTS": str(part)}
@@ -170,3 +175,27 @@ def test_a_stored_feature_more_needs_a_build_that_keeps_the_model_and_changes_no
         assert after["model_version"] == before["model_version"]
         assert after["features_version"] != before["features_version"]
         assert shown[-1] == "gust"
+
+
+@pytest.mark.slow
+def test_another_model_on_the_same_features_has_the_same_store_and_clock(home: Path, tmp_path: Path) -> None:
+    whole = copied(home, tmp_path / "whole")
+    chosen, said = Settings(home=whole), list[str]()
+    october = datetime.fromisoformat("2013-10-01T12:00:00-04:00")
+    first = load_bundle(chosen.bundle)
+    clock.move(chosen, CATALOGUE, october)
+    store = store_of(whole)
+
+    def small(used: pd.DataFrame, late: NDArray[np.bool_]) -> HistGradientBoostingClassifier:
+        return new_model().set_params(max_iter=3).fit(used, late)
+
+    build_bundle(chosen, CATALOGUE, Steps(said.append), small, gate=False)
+    second = load_bundle(chosen.bundle)
+    assert second.manifest["model_version"] != first.manifest["model_version"]
+    assert (store_of(whole), clock.read(chosen, CATALOGUE)) == (store, october)
+    assert store.name == f"online-{first.manifest['features_version']}.db"
+    assert [line for line in said if "fresh-store" in line] == []
+    changed = dict(first.manifest) | {"files": first.manifest["files"] | {"online.db": {"sha256": "0", "bytes": 1}}}
+    _keep_or_replace_store(chosen, CATALOGUE, changed, said.append)
+    assert "`labserver serve --fresh-store`" in said[-1]
+    assert clock.read(chosen, CATALOGUE) == october

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from skl2onnx import to_onnx
-from skl2onnx.common.data_types import FloatTensorType
+from plain_export import plain
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from labserver.errors import LabError
@@ -57,17 +56,6 @@ def theirs(model: HistGradientBoostingClassifier, held_out: NDArray[np.float32])
     frame = pd.DataFrame(held_out, columns=model.feature_names_in_)
     probabilities: NDArray[np.float64] = model.predict_proba(frame)[:, 1]
     return probabilities
-
-
-def plain(model: HistGradientBoostingClassifier, features: int) -> bytes:
-    """The model as skl2onnx exports it, with thresholds rounded to the nearest float32."""
-    graph = to_onnx(
-        model,
-        initial_types=[("features", FloatTensorType([None, features]))],
-        options={id(model): {"zipmap": False}},
-        target_opset={"": 18, "ai.onnx.ml": 3},
-    )
-    return bytes(graph.SerializeToString())
 
 
 @given(st.floats(-LARGE, LARGE))
@@ -150,9 +138,3 @@ def test_one_decision_that_differs_stops_the_build_however_small_the_difference(
     ours = np.array([0.1, np.nextafter(np.float32(0.25), np.float32(1)), 0.9], np.float32)
     with pytest.raises(LabError, match=r"on 0 of 3 flights .* and decides 1 differently"):
         check_equal(ours, theirs, 0.25)
-
-
-def test_the_golden_vector_gets_the_probability_that_the_build_wrote_down(bundle: Bundle) -> None:
-    golden = bundle.manifest["golden"]
-    [answer] = OnnxPredictor(bundle.model).probabilities(np.array([golden["vector"]], np.float32)).tolist()
-    assert answer == golden["probability"]

@@ -6,11 +6,13 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from labserver.model.bundle import Bundle
 from labserver.pipeline.freshness import is_current
+from labserver.pipeline.sbom import LOCK, is_of_this_lock
 from labserver.running.process import scratch_home
 from labserver.settings import Settings
 
@@ -49,8 +51,18 @@ def test_an_experiment_without_a_description_is_not_current(own: Settings, conte
 
 def test_a_store_that_fits_is_current_and_one_of_other_features_is_not(own: Settings, bundle: Bundle) -> None:
     own.state.mkdir()
-    shutil.copyfile(bundle.snapshot, own.online_store(bundle.name))
+    shutil.copyfile(bundle.snapshot, own.online_store(bundle.features_version))
     assert is_current(own)
-    with closing(sqlite3.connect(own.online_store(bundle.name))) as store, store:
+    with closing(sqlite3.connect(own.online_store(bundle.features_version))) as store, store:
         store.execute("UPDATE groups SET version = 'another'")
+    assert not is_current(own)
+
+
+def test_a_bundle_of_other_packages_is_not_current(
+    own: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The bundle lists them: an image that is built from it would not hold what its list says."""
+    other = tmp_path / "requirements.txt"
+    other.write_text(LOCK.read_text() + "# changed\n")
+    monkeypatch.setattr("labserver.pipeline.freshness.is_of_this_lock", lambda listed: is_of_this_lock(listed, other))
     assert not is_current(own)

@@ -126,7 +126,7 @@ def test_a_bundle_is_current_without_an_online_store_and_not_beside_a_damaged_on
     with scratch_home(settings) as home:
         assert is_current(home)
         home.state.mkdir()
-        home.online_store(load_bundle(home.bundle).name).write_text("no database")
+        home.online_store(load_bundle(home.bundle).features_version).write_text("no database")
         assert not is_current(home)
 
 

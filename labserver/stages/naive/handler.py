@@ -45,7 +45,7 @@ class OneHandler:
         assert ingredients.horizon, "the contents page gives stages 0 to 4 one"  # noqa: S101
         self._catalogue: Catalogue = context.catalogue
         self._vocabulary = Vocabulary(context.bundle.vocabulary)
-        store = context.settings.online_store(context.bundle.name)
+        store = context.settings.online_store(context.bundle.features_version)
         provide(context.bundle.snapshot, store)
         self._store = OnlineStore(store, context.catalogue)  # only its clock: what time it is
         self._db = open_warehouse(context.settings.warehouse)
