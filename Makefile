@@ -20,7 +20,7 @@ IMAGE ?= localhost/labserver:$(VERSION)
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup build serve test quick check notebooks exercises arc bench faults site slides timetable memory image lock clean
+.PHONY: help lab setup build serve test quick check notebooks exercises arc bench detect faults site slides timetable memory image lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ arc: setup build  ## measure all ten stages: writes notebooks/arc.png and the ta
 
 bench: setup build  ## stages against the floor: writes var/bench.json and var/bench.md (needs wrk)
 	@$(BIN)/labserver bench
+
+detect: build  ## put faults into the inputs of 2013: writes var/detect.md, .json and .png (some minutes)
+	@$(BIN)/labserver detect
 
 lock: setup  ## make requirements.txt, the serving lock and environment.yml anew from pyproject.toml
 	$(BIN)/python tests/tools/lock.py --write

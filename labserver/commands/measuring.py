@@ -1,4 +1,4 @@
-"""``labserver bench | arc | capacity``: what measures.
+"""``labserver bench | arc | capacity | detect``: what measures.
 
 Imports are inside the commands: showing the help loads none of them.
 """
@@ -99,6 +99,27 @@ def capacity(
         console.print("Wrote " + ", ".join(str(path) for path in draw(measured, target, plot)), soft_wrap=True)
     if not plan.met:
         raise typer.Exit(1)
+
+
+@app.command()
+def detect(
+    faults: Annotated[list[str] | None, typer.Argument(help="Which faults; without any, all.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for detect.json, .md and .png; the home folder.")] = None,
+) -> None:
+    """Put faults into the inputs of 2013 and see when the monitor finds them. Takes some minutes."""
+    from labserver.capacity.detection import detect as run
+    from labserver.capacity.matrix import picture, table, to_json
+
+    chosen = settings()
+    with alive(console, "Detecting") as report:
+        matrix = run(chosen, faults or [], report)
+    text, folder = table(matrix), out or chosen.home
+    print(text)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "detect.md").write_text(text + "\n")
+    (folder / "detect.json").write_text(json.dumps(to_json(matrix), indent=1, allow_nan=False))
+    picture(matrix).savefig(folder / "detect.png")
+    console.print(f"Wrote detect.md, detect.json and detect.png in {folder}.", soft_wrap=True)
 
 
 def _numbers(option: str, text: str) -> list[int]:

@@ -43,17 +43,22 @@ class Impact:
         self._vectors = np.concatenate([self._vectors, served.used])[-self.KEPT :]
         self._changed.clear()
 
+    def replace(self, vectors: NDArray[np.float32]) -> None:
+        """Ask with these vectors from now on, shape (rows, features): where the past is gone through."""
+        self._vectors = vectors[-self.KEPT :]
+        self._changed.clear()
+
     def changed(self, feature: str, affected: float = 1.0) -> float:
         """Share of decisions that depend on a feature.
 
         Args:
             feature: its name.
-            affected: share of its values that are unlike training.
+            affected: share of its values that are unlike training; the others decide as they should.
         """
         if feature not in self._changed:
             self._changed[feature] = self._asked(feature)
         usual = self._usual.get(feature, np.nan)
-        return float(np.nanmax([self._changed[feature], usual * affected]))
+        return float(np.nanmax([self._changed[feature], usual])) * affected
 
     def graded(self, findings: Sequence[Finding]) -> list[Finding]:
         """The findings, with the severity of those that depend on it."""

@@ -54,7 +54,7 @@ SENTENCES = {
     "one row: DataFrame and scikit-learn against ONNX Runtime": (
         "For one row, a DataFrame and scikit-learn take {bound} as long as ONNX Runtime."
     ),
-    "hours of the day until the incident's alert": "The incident raises a page after {bound} of simulated time.",
+    "hours of the day until the incident's alert": "The incident raises an alert after {bound} of simulated time.",
 }
 """A claim's name to a sentence about it. ``{bound}`` is the notebook's: "at least 50 %"."""
 
