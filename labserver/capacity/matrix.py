@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from statistics import mean, median
+from statistics import mean
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -80,40 +80,40 @@ def to_json(matrix: Matrix) -> dict[str, Any]:
 
 
 def picture(matrix: Matrix) -> Figure:
-    """A point for each fault: decisions changed against the hours until it was found, page or ticket."""
-    figure = Figure(figsize=(10, 6.5), dpi=120, layout="constrained")
+    """A row for each fault, the worst on top, and in it a point for each beginning: when it was found, and how."""
+    rows = sorted(matrix.trials.items(), key=lambda row: mean(trial.changed for trial in row[1]))
+    never = 2 * WATCHED_DAYS * 24
+    figure = Figure(figsize=(10, 1.5 + 0.24 * len(rows)), dpi=120, layout="constrained")
     axes = figure.subplots()
-    never = WATCHED_DAYS * 24
-    groups = (
+    for kind, colour, marker in (
+        ("ticket", TICKET_COLOUR, "s"),
         ("page", PAGE_COLOUR, "o"),
-        ("ticket only", TICKET_COLOUR, "s"),
         ("not found", UNSEEN_COLOUR, "x"),
-    )
-    placed: dict[str, list[tuple[float, float, str]]] = {name: [] for name, _, _ in groups}
-    for name, trials in matrix.trials.items():
-        hours = median(trial.first.hours if trial.first else never for trial in trials)
-        kind = "not found" if hours >= never else "page" if _paged(trials) else "ticket only"
-        placed[kind].append((max(hours, 0.7), 100 * mean(trial.changed for trial in trials), name))
-    for kind, colour, marker in groups:
-        for number, (hours, changed, name) in enumerate(placed[kind]):
-            axes.plot(hours, changed, marker, color=colour, markersize=7, label=kind if number == 0 else None)
-            axes.annotate(name, (hours, changed), xytext=(5, 3), textcoords="offset points", fontsize=7.5)
+    ):
+        points = [(hours, at) for at, (_, trials) in enumerate(rows) for hours in _times(trials, kind, never)]
+        hours, places = zip(*points, strict=True) if points else ((), ())
+        axes.plot(hours, places, marker, color=colour, markersize=5, alpha=0.8, label=kind, linestyle="none")
+    labels = [f"{MEANINGS[name]}, {mean(trial.changed for trial in trials):.1%}" for name, trials in rows]
+    axes.set_yticks(range(len(rows)), labels, fontsize=8)
     axes.axvline(WITHIN_HOURS, color=UNSEEN_COLOUR, linestyle="--", linewidth=1)
-    axes.axhline(100 * thresholds.DECISIONS_CHANGED, color=UNSEEN_COLOUR, linestyle="--", linewidth=1)
     axes.set_xscale("log")
-    ticks = {1: "1 h", 3: "3 h", 6: "6 h", 12: "12 h", 24: "a day", 72: "3 days", 168: "a week", never: "never"}
-    axes.set_xticks(list(ticks), list(ticks.values()))
+    ticks = {1: "1 h", 3: "3 h", 6: "6 h", 12: "12 h", 24: "a day", 72: "3 days", 168: "a week", 672: "4 weeks"}
+    axes.set_xticks([*ticks, never], [*ticks.values(), "never"])
     axes.minorticks_off()
-    axes.set_yscale("symlog", linthresh=1)
-    axes.set_yticks([0, 1, 2, 5, 10, 20], ["0", "1", "2", "5", "10", "20"])
-    axes.set_xlabel("simulated time until found (median of four beginnings)")
-    axes.set_ylabel("decisions changed in the first week, %")
-    axes.set_title(_verdict(matrix).partition(". ")[0] + ".", loc="left", fontsize=10)
+    axes.margins(y=0.02)
+    axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("simulated time until it was found; percentages are of the first week's decisions that changed")
+    figure.suptitle(_verdict(matrix).partition(". ")[0] + ".", x=0.01, ha="left", fontsize=10, weight="bold")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", fontsize=8)
     return figure
 
 
-def _paged(trials: Sequence[Trial]) -> bool:
-    """Whether at least half of the trials called somebody."""
-    return sum(trial.page is not None for trial in trials) * 2 >= len(trials)
+def _times(trials: Sequence[Trial], kind: str, never: int) -> list[float]:
+    """Hours until a ticket that came before a page, or until the page; not less than one: the axis is logarithmic."""
+    if kind == "not found":
+        return [never for trial in trials if not trial.first]
+    alarms = [trial.page if kind == "page" else trial.first for trial in trials]
+    tickets = [alarm for alarm, trial in zip(alarms, trials, strict=True) if kind == "page" or alarm != trial.page]
+    return [max(1.0, float(alarm.hours)) for alarm in tickets if alarm]

@@ -75,7 +75,8 @@ def as_of_join(questions: str, group: Group, asked: str = "true", known: str = "
     """SQL for a group's features, one column each, beside the ``row`` of the question.
 
     DuckDB's ASOF join takes the last history row of the entity with ``known_at <= as_of``, and a missing value of that
-    row stays missing: an older one does not come back. ``asked`` and ``known`` are conditions on questions and history.
+    row stays missing: an older one does not come back. A question before the first row is not in the result. ``asked``
+    and ``known`` are conditions on questions and history.
     """
     entity = ", ".join(group.entity)
     same = " AND ".join(f"q.{column} = h.{column}" for column in group.entity)
@@ -85,7 +86,7 @@ def as_of_join(questions: str, group: Group, asked: str = "true", known: str = "
         WITH q AS (SELECT row, {entity}, epoch_us(as_of) AS as_of FROM ({questions}) WHERE {asked}),
              h AS (SELECT * FROM history.{group.name} WHERE {known})
         SELECT {", ".join(columns)}
-        FROM q ASOF LEFT JOIN h ON {same} AND q.as_of >= h.known_at
+        FROM q ASOF JOIN h ON {same} AND q.as_of >= h.known_at
     """
 
 

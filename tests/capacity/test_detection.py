@@ -44,10 +44,16 @@ def test_everything_is_in_the_json() -> None:
     assert found["year"][0]["day"] == "2013-10-22"
 
 
-def test_the_picture_has_a_point_for_each_fault(tmp_path: Path) -> None:
-    [axes] = picture(by_hand()).axes
-    assert {text.get_text() for text in axes.texts} == {"hour-utc", "wind-knots"}
-    picture(by_hand()).savefig(tmp_path / "matrix.png")
+def test_the_picture_has_a_row_for_each_fault_and_a_point_for_each_beginning(tmp_path: Path) -> None:
+    figure = picture(by_hand())
+    [axes] = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "wind in knots, 3.0%",
+        "the hour of departure in UTC, 15.0%",
+    ]
+    points = {str(line.get_label()): line.get_xydata().tolist() for line in axes.lines[:3]}  # type: ignore[union-attr]
+    assert points == {"ticket": [[5, 0], [90, 1]], "page": [[5, 1]], "not found": [[1344, 0]]}
+    figure.savefig(tmp_path / "matrix.png")
     assert (tmp_path / "matrix.png").stat().st_size > 10_000
 
 
