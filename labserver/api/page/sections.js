@@ -146,7 +146,6 @@ export class Features {
       { title: "Last", numeric: true, cell: (feature) => element("strong", {}, quantity(feature.last)) },
       tally("Missing", "missing"), tally("Out of range", "out_of_range"), tally("Clipped", "clipped"), tally("Rejected", "rejected"), tally("Stale", "stale"),
       { title: "Drift of a day", numeric: true, cell: (feature) => decimal(feature.drift, 2) },
-      { title: "Drift of a month", numeric: true, cell: (feature) => decimal(feature.drift_month, 2) },
       { title: "Of its threshold", numeric: true, cell: (feature) => nearest(feature.deviation) },
       { title: "Decides", numeric: true, cell: (feature) => percent(feature.decides) },
       { title: "State", cell: (feature) => state(feature.state) },
