@@ -180,9 +180,9 @@ class ModelMonitor:
         served = Served.from_answers(pairs)
         counted = self._counter.count(served)
         self._metrics.served(served, counted)
+        self._hours.move(microseconds(pairs[-1][1].vector.clock) // HOUR)
         for hour, tally in counted.hours.items():
             self._hours.add(hour, tally)
-        self._hours.move(microseconds(pairs[-1][1].vector.clock) // HOUR)
         if self._impact:
             self._impact.served(served)
         self._status.served(served)

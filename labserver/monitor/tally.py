@@ -111,7 +111,8 @@ class RecentHours:
         self._noted = -1
 
     def add(self, hour: int, tally: Tally) -> None:
-        """Add a tally to an hour (whole hours since 1970 UTC)."""
+        """Add a tally to an hour (whole hours since 1970 UTC). What is about the future counts for the clock's."""
+        hour = min(hour, self._clock)
         known = self._tallies.get(hour)
         self._tallies[hour] = replace(known + tally, hours=1) if known else tally
         for last in range(hour, hour + DAY_HOURS):

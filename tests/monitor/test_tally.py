@@ -83,10 +83,10 @@ def test_a_clock_that_goes_back_by_more_than_a_day_begins_anew() -> None:
     assert (hours.today().rows, hours.days()) == (0, [])
 
 
-def test_a_question_about_the_future_waits_for_its_hour() -> None:
+def test_a_question_about_the_future_counts_for_the_hour_in_which_it_was_asked() -> None:
     hours = watched(NOON - 30, NOON)
     hours.add(NOON + 5, an_hour(1))
-    assert hours.today().rows == 240
+    assert hours.today().rows == 241
     hours.move(NOON + 5)
     assert hours.today().rows == 191
 
