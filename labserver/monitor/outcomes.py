@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from labserver.errors import Damaged, LabError
-from labserver.monitor.age import Now
+from labserver.monitor.age import Arrival, Now
 from labserver.monitor.named_file import NamedFile
 
 
@@ -63,7 +63,7 @@ class OutcomeStore:
             ) from None
         self._file: NamedFile | None = NamedFile(path)
         [newest] = self._db.execute("SELECT CAST(strftime('%s', max(received_at)) AS REAL) FROM outcomes").fetchone()
-        self._now = Now(newest)
+        self._now, self._arrival = Now(newest), Arrival()
         self._prune_at = 0.0
         self.errors = 0
         """Number of writes that failed."""
@@ -173,8 +173,9 @@ class OutcomeStore:
 
     def _insert(self, outcome: Outcome) -> OutcomeConflict | None:
         done = self._db.execute(
-            "INSERT INTO outcomes (id, arrival_delay_minutes) VALUES (?, ?) ON CONFLICT DO NOTHING",
-            (outcome.id, outcome.arrival_delay_minutes),
+            "INSERT INTO outcomes (id, arrival_delay_minutes, received_at) VALUES (?, ?, datetime(?, 'unixepoch')) "
+            "ON CONFLICT DO NOTHING",
+            (outcome.id, outcome.arrival_delay_minutes, self._arrival()),
         )
         if done.rowcount:
             return None
