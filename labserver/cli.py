@@ -21,7 +21,7 @@ from typing import Annotated
 import typer
 
 from labserver.console import console
-from labserver.errors import LabError
+from labserver.errors import LabError, naming_files
 from labserver.settings import FINISHED_STAGE, Settings, settings
 
 COMMANDS = ("labserver.commands.making", "labserver.commands.measuring")
@@ -121,7 +121,8 @@ def main() -> None:
     """Run a command. What a person can fix is one line and exit code 1."""
     with one_line():
         try:
-            app()
+            with naming_files():
+                app()
         except LabError as error:
             console.print(f"error: {error}", soft_wrap=True, markup=False)
             sys.exit(1)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from exercises.classroom.errors import ClassroomError
-from labserver.errors import LabError
+from labserver.errors import LabError, naming_files
 from labserver.interrupts import one_line
 
 app = typer.Typer(help="Ten lessons in deploying models.", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -284,7 +284,8 @@ def main() -> None:
     """Run a command. An error that a person can fix is one line and exit code 1."""
     with one_line():
         try:
-            app()
+            with naming_files(" LAB_WORK names the folder of your answers."):
+                app()
         except (LabError, ClassroomError) as error:
             console.print(escape(f"error: {error}"), soft_wrap=True)
             sys.exit(1)

@@ -48,7 +48,7 @@ def start(jupyter: bool, browser: bool) -> None:
         signal.signal(number, _as_interrupt)
     try:
         chosen = settings().model_copy(update={"home": settings().home.resolve()})
-        require_folders(jupyter)
+        require_folders(chosen.home, jupyter)
         built = is_current(chosen)
         if built and (running := _running(chosen, jupyter)):
             _say_where("Already running; nothing was started.", running)

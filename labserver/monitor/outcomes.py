@@ -16,6 +16,7 @@ import structlog
 from labserver.errors import Damaged, LabError
 from labserver.monitor.age import Arrival, Now
 from labserver.monitor.named_file import NamedFile
+from labserver.writing import check_database
 
 
 class OutcomeConflict(LabError):
@@ -52,8 +53,10 @@ class OutcomeStore:
 
         Raises:
             Damaged: if the file is not a database.
+            LabError: if this user cannot write it.
         """
         self._path, self._max_days = path, max_days
+        check_database(path)
         try:
             self._db = _opened(path)
         except (sqlite3.Error, OSError) as error:

@@ -14,6 +14,7 @@ from labserver.moments import HOUR, MICROSECOND
 from labserver.monitor.age import Now
 from labserver.monitor.named_file import NamedFile
 from labserver.monitor.served import Served
+from labserver.writing import unusable
 
 Row = tuple[Any, ...]
 
@@ -165,7 +166,8 @@ class PredictionLog:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
             return  # another worker writes; the rows wait for the next round
         self.errors += 1
-        self.problem = str(error)
+        file = unusable(self._path)
+        self.problem = f"this user cannot read and write {file.name}" if file else str(error)
         if self._db is not None:
             self._db.close()  # rolls back, and closes a file that was deleted or replaced
             self._db = self._file = None

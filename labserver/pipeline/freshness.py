@@ -17,15 +17,15 @@ def is_current(settings: Settings, catalogue: Catalogue = CATALOGUE) -> bool:
     """True if there is a whole bundle of this catalogue, with warehouse and experiment beside it, and an online store
     that fits or none: a service that finds none starts with the bundle's snapshot.
     """
-    if not (settings.warehouse.exists() and settings.experiment.exists() and _is_readable(settings.experiment)):
-        return False
     try:
+        if not (settings.warehouse.exists() and settings.experiment.exists() and _is_readable(settings.experiment)):
+            return False
         bundle = load_bundle(settings.bundle)
         if bundle.catalogue.get("version") != catalogue.version:
             return False
         if (store := settings.online_store(bundle.name)).exists():
             OnlineStore(store, catalogue).close()
-    except LabError:
+    except (LabError, OSError):  # OSError: a folder that this user cannot look into
         return False
     return True
 
