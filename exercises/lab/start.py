@@ -17,7 +17,7 @@ from rich.console import Console
 
 from exercises.lab import notebook_copies
 from exercises.lab.doctor import require_folders
-from exercises.lab.jupyterlab import environment, jupyter_command
+from exercises.lab.jupyterlab import check_closed, environment, jupyter_command
 from exercises.lab.workspace import Workspace, folder
 from labserver.api.listening import bind
 from labserver.api.server import server_command
@@ -133,8 +133,9 @@ def running_jupyter(
     """JupyterLab on a free port, and its address with the token."""
     port = free_port()
     command, path = jupyter_command(port, work, browser)
-    with started(command, port, chosen.home, environment=environment(chosen.home, service, token)) as server:
+    with started(command, port, chosen.home, environment=environment(chosen.home, work, service, token)) as server:
         server.await_ready("/api")
+        check_closed(server.url, token)
         yield server, f"{server.url}{path}?token={token}"
 
 
