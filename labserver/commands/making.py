@@ -55,7 +55,6 @@ def build(
         console.print(
             f"  {name.replace('_', ' '):>19}: AUC {scores['auc']:.3f}, log loss {scores['log_loss']:.3f}, "
             f"Brier {scores['brier']:.3f}, calibration {scores['calibration_error']:.3f}",
-            soft_wrap=True,
         )
     console.print(f"Bundle {built.bundle_hash[:16]} is active ({sum(built.seconds.values()):.1f} s).")
 
