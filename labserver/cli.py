@@ -20,8 +20,8 @@ from typing import Annotated
 
 import typer
 
-from labserver.console import console
-from labserver.errors import LabError
+from labserver.console import console, help_style, print_everywhere
+from labserver.errors import LabError, naming_files
 from labserver.settings import FINISHED_STAGE, Settings, settings
 
 COMMANDS = ("labserver.commands.making", "labserver.commands.measuring", "labserver.commands.releasing")
@@ -33,6 +33,7 @@ STAGES_MODULE = "labserver.stages.server"
 app = typer.Typer(
     help="A flight-delay service, from raw flights to answers.",
     no_args_is_help=True,
+    rich_markup_mode=help_style(),
     pretty_exceptions_enable=False,
 )
 
@@ -119,11 +120,13 @@ _add_commands()
 
 def main() -> None:
     """Run a command. What a person can fix is one line and exit code 1."""
+    print_everywhere()
     with one_line():
         try:
-            app()
+            with naming_files():
+                app()
         except LabError as error:
-            console.print(f"error: {error}", soft_wrap=True, markup=False)
+            console.print(f"error: {error}")
             sys.exit(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -31,6 +32,26 @@ def check_writable(folder: Path) -> None:
             "room, give this user the right to write there, or set LABSERVER_HOME to a folder elsewhere and run "
             "`labserver build`."
         ) from None
+
+
+def unusable(database: Path) -> Path | None:
+    """The first file of an SQLite database that is there and that this user cannot read and write."""
+    files = (database.with_name(database.name + end) for end in ("", "-wal", "-shm"))
+    return next((file for file in files if file.exists() and not os.access(file, os.R_OK | os.W_OK)), None)
+
+
+def check_database(database: Path) -> None:
+    """Make sure that SQLite can write to a database, if it is there: it opens one of another user and fails later.
+
+    Raises:
+        LabError: if not; names the file.
+    """
+    if (file := unusable(database)) is not None:
+        folder = shlex.quote(str(file.parent))
+        raise LabError(
+            f'This user cannot read and write {file}. Run `sudo chown -R "$USER" {folder} && chmod -R u+rwX {folder}`, '
+            "or set LABSERVER_HOME to a folder elsewhere and run `labserver build`."
+        )
 
 
 def write_whole(file: Path, content: bytes, mode: int = 0o644, *, durable: bool = False) -> None:

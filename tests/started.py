@@ -117,6 +117,6 @@ def started(
 
 def expose_application(learner: Mapping[str, str]) -> None:
     """Make JupyterLab show its application as ``window.jupyterapp``: a test in a browser runs its commands."""
-    folder = Path(learner["JUPYTER_CONFIG_DIR"])
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": {"expose_app_in_browser": True}}))
+    for folder in (Path(learner["JUPYTER_CONFIG_DIR"]), Path(learner["LAB_WORK"]) / ".jupyterlab/config"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": {"expose_app_in_browser": True}}))

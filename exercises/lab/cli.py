@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from exercises.classroom.errors import ClassroomError
-from labserver.errors import LabError
+from labserver.console import console, help_style, print_everywhere
+from labserver.errors import LabError, naming_files
 from labserver.interrupts import one_line
 
-app = typer.Typer(help="Ten lessons in deploying models.", no_args_is_help=True, pretty_exceptions_enable=False)
-console = Console(stderr=True, highlight=False)
+app = typer.Typer(
+    help="Ten lessons in deploying models.",
+    no_args_is_help=True,
+    rich_markup_mode=help_style(),
+    pretty_exceptions_enable=False,
+)
 
 Lesson = Annotated[int, typer.Argument(min=0, max=9, help="The lesson's number.", show_default=False)]
 
@@ -133,8 +136,7 @@ def update(
     elif workspace.merge(exercise):
         print(f"The update is in work/{exercise.file}; what you had is beside it.")
     else:
-        print(f"The update is in work/{exercise.file}. Look for <<<<<<< where both changed the same lines.")
-        print("What you had is beside it.")
+        print(f"The update is in work/{exercise.file}, with <<<<<<< where both changed a line; yours is beside it.")
 
 
 @app.command()
@@ -282,11 +284,13 @@ def _agreed(question: str) -> bool:
 
 def main() -> None:
     """Run a command. An error that a person can fix is one line and exit code 1."""
+    print_everywhere()
     with one_line():
         try:
-            app()
+            with naming_files(" LAB_WORK names the folder of your answers."):
+                app()
         except (LabError, ClassroomError) as error:
-            console.print(escape(f"error: {error}"), soft_wrap=True)
+            console.print(f"error: {error}")
             sys.exit(1)
         except subprocess.CalledProcessError as error:
             sys.exit(error.returncode)

@@ -174,13 +174,13 @@ def jupyter_folders(jupyter: bool = True) -> Iterator[Symptom]:
     yield _writable("Jupyter runtime", Path(jupyter_runtime_dir()), "JUPYTER_RUNTIME_DIR", "HOME")
 
 
-def require_folders(jupyter: bool) -> None:
+def require_folders(home: Path, jupyter: bool) -> None:
     """Check before a start that the folders can be written.
 
     Raises:
-        LabError: if a folder that JupyterLab or ``lab start`` needs cannot be written.
+        LabError: if a folder that the service, JupyterLab or ``lab start`` needs cannot be written.
     """
-    for symptom in jupyter_folders(jupyter):
+    for symptom in (_writable("data folder", home, "LABSERVER_HOME"), *jupyter_folders(jupyter)):
         if not symptom.well:
             raise LabError(f"{symptom.name}: {symptom.found}. {symptom.remedy[0].upper()}{symptom.remedy[1:]}.")
 

@@ -13,13 +13,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import urllib3
+from jupyter_core.paths import jupyter_config_dir
+
 from exercises.checks.registry import ROOT
 from exercises.lab import notebook_copies
 from labserver.api.dashboard import PAGE_FOLDER
+from labserver.errors import LabError
 from labserver.running import announcement
 from labserver.running.process import dying_with_parent
 from labserver.settings import settings
 
+OWN_FOLDER = ".jupyterlab"
+"""Folder in the learner's one, for what JupyterLab keeps: open tabs, and a configuration if there is one."""
 TILE = "lab-service"
 """Path of JupyterLab under which the service answers."""
 
@@ -44,7 +50,9 @@ def jupyter_command(port: int, work: Path, browser: bool) -> tuple[list[str], st
         "--ServerApp.port_retries=0",  # a different port than the expected one is of no use
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url={path}",
-        f"--LabApp.workspaces_dir={work / '.jupyterlab'}",  # not the tabs of a different course
+        "--ServerApp.base_url=/",
+        f"--LabApp.workspaces_dir={work / OWN_FOLDER}",  # not the tabs of a different course
+        f"--LabApp.user_settings_dir={Path(jupyter_config_dir()) / 'lab/user-settings'}",  # the usual font and theme
         # Not a login shell, which sets its own PATH: `lab` would not be found.
         f"--ServerApp.terminado_settings={json.dumps({'shell_command': [os.environ.get('SHELL') or 'sh']})}",
     ]
@@ -55,19 +63,50 @@ def jupyter_command(port: int, work: Path, browser: bool) -> tuple[list[str], st
     return command, path
 
 
-def environment(home: Path, service: str, token: str) -> dict[str, str]:
+def environment(home: Path, work: Path, service: str, token: str) -> dict[str, str]:
     """Variables for JupyterLab, its kernels and its terminals. Unlike a command line, only their user can read them.
 
     The environment's programs are first on PATH, so that ``lab`` is a command in JupyterLab's terminal. Its Jupyter
     files come first too: a kernel of another program may be named python3 as well.
+
+    The user's own configuration of Jupyter and IPython is left out. It may move the address, name other folders or
+    kernels, run code in each notebook, or open JupyterLab to everybody, who could then run code as this user. One for
+    the course alone is read from ``work/``.
     """
+    configuration = work / OWN_FOLDER / "config"
+    configuration.mkdir(parents=True, exist_ok=True)
     return {
         "LABSERVER_HOME": str(home),
         "LABSERVER_URL": service,
         "JUPYTER_TOKEN": token,
+        "JUPYTER_CONFIG_DIR": str(configuration),
+        "JUPYTER_CONFIG_PATH": "",
+        "IPYTHONDIR": str(work / OWN_FOLDER / "ipython"),
         "PATH": _first(Path(sys.executable).parent, os.environ.get("PATH", os.defpath)),
         "JUPYTER_PATH": _first(Path(sys.prefix) / "share/jupyter", os.environ.get("JUPYTER_PATH", "")),
     }
+
+
+def check_closed(url: str, token: str) -> None:
+    """Make sure that JupyterLab takes this token, and nobody without it. The system's configuration is read too.
+
+    Args:
+        url: its address.
+        token: its token.
+
+    Raises:
+        LabError: if not; names the folders with a configuration.
+    """
+    address = f"{url}/api/status"
+    with urllib3.PoolManager(retries=False, timeout=30.0) as pool:
+        closed = pool.request("GET", address).status == 403
+        known = pool.request("GET", address, headers={"Authorization": f"token {token}"}).status == 200
+    if not (closed and known):
+        raise LabError(
+            f"JupyterLab {'does not take its token' if closed else 'would let in anybody on this machine'}: a "
+            "configuration says so. `jupyter --paths` lists the folders with one; take the lines about token, password "
+            "and identity out, or start without JupyterLab: `lab start --no-jupyter`."
+        )
 
 
 def _first(place: Path, others: str) -> str:

@@ -13,14 +13,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from rich.console import Console
-
 from exercises.lab import notebook_copies
 from exercises.lab.doctor import require_folders
-from exercises.lab.jupyterlab import environment, jupyter_command
+from exercises.lab.jupyterlab import check_closed, environment, jupyter_command
 from exercises.lab.workspace import Workspace, folder
 from labserver.api.listening import bind
 from labserver.api.server import server_command
+from labserver.console import console
 from labserver.errors import LabError
 from labserver.model.bundle import load_bundle
 from labserver.pipeline.freshness import is_current
@@ -29,8 +28,6 @@ from labserver.running.announcement import Announcement
 from labserver.running.process import Server, dying_with_parent, free_port, started
 from labserver.running.signs import alive
 from labserver.settings import Settings, settings
-
-console = Console(stderr=True, highlight=False)
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals of Ctrl-C, of a polite kill, and of a terminal that is closed."""
@@ -48,7 +45,7 @@ def start(jupyter: bool, browser: bool) -> None:
         signal.signal(number, _as_interrupt)
     try:
         chosen = settings().model_copy(update={"home": settings().home.resolve()})
-        require_folders(jupyter)
+        require_folders(chosen.home, jupyter)
         built = is_current(chosen)
         if built and (running := _running(chosen, jupyter)):
             _say_where("Already running; nothing was started.", running)
@@ -133,8 +130,9 @@ def running_jupyter(
     """JupyterLab on a free port, and its address with the token."""
     port = free_port()
     command, path = jupyter_command(port, work, browser)
-    with started(command, port, chosen.home, environment=environment(chosen.home, service, token)) as server:
+    with started(command, port, chosen.home, environment=environment(chosen.home, work, service, token)) as server:
         server.await_ready("/api")
+        check_closed(server.url, token)
         yield server, f"{server.url}{path}?token={token}"
 
 

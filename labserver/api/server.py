@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from labserver.api.listening import BACKLOG, address, bind, handles, is_loopback, listen, reserve
 from labserver.api.log_writer import log_output
-from labserver.errors import LabError
+from labserver.errors import LabError, naming_files
 from labserver.features.store import check_sqlite
 from labserver.interrupts import hold_sigterm, succeed_on_sigterm
 from labserver.settings import FINISHED_STAGE, Settings, settings
@@ -81,18 +81,24 @@ def become(
 def worker(create: Create) -> FastAPI:
     """Make the application of one of several workers. A fault that a person can fix ends the process with one line."""
     from labserver.api.logs import configure
-    from labserver.monitor.workers import reserve_shared
+    from labserver.monitor.workers import note_begun, note_failed, reserve_shared
 
     configure(settings().log_level)
     _allow_connections()
     _end_with_supervisor()
     try:
-        app = create()
+        with naming_files():
+            app = create()
         reserve_shared()
+        note_begun()
         return app
     except LabError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if note_failed():
+            print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except Exception:
+        note_failed()
+        raise
 
 
 def _allow_connections() -> None:
@@ -156,7 +162,6 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
     """
     import structlog
     import uvicorn
-    from uvicorn.supervisors import Multiprocess
 
     from labserver.api.logs import configure
     from labserver.monitor.workers import remove_shared
@@ -194,11 +199,15 @@ def serve(create: Create, worker: str, workers: int, inherited: int | None, unix
     # every answer 40 ms.
     bound = socket.socket(fileno=inherited) if inherited is not None else bind(chosen.host, chosen.port)
     if workers > 1:
-        config = uvicorn.Config(worker, factory=True, **options)
+        from labserver.api.supervisor import Supervisor
+
+        supervisor = Supervisor(uvicorn.Config(worker, factory=True, **options), sockets=handles(bound))
         try:
-            Multiprocess(config, sockets=handles(bound)).run()
+            supervisor.run()
         finally:
             remove_shared()
+        if supervisor.failed:
+            sys.exit(1)
         return
     config = uvicorn.Config(create(), **options)
     listen(bound)
@@ -220,7 +229,8 @@ def run(create: Create, worker: str) -> None:
     parser.add_argument("--unix-socket", type=Path)
     chosen = parser.parse_args()
     try:
-        serve(create, worker, chosen.workers, chosen.inherited, chosen.unix_socket)
+        with naming_files():
+            serve(create, worker, chosen.workers, chosen.inherited, chosen.unix_socket)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         log_output().finish()

@@ -59,7 +59,6 @@ def build(
         console.print(
             f"  {name.replace('_', ' '):>19}: AUC {scores['auc']:.3f}, log loss {scores['log_loss']:.3f}, "
             f"Brier {scores['brier']:.3f}, calibration {scores['calibration_error']:.3f}",
-            soft_wrap=True,
         )
     name, seconds = built.bundle_hash[:16], sum(built.seconds.values())
     state = "is active" if built.active else f"is a candidate: `labserver bundles promote {name[:6]} --why TEXT`"

@@ -59,7 +59,7 @@ def arc(
     print(table(steps))
     write(steps, out / "arc.json", readme)
     drawn(steps).savefig(out / "arc.png")
-    console.print(f"Wrote {out}/arc.json, {out}/arc.png and the table in {readme}.", soft_wrap=True)
+    console.print(f"Wrote {out}/arc.json, {out}/arc.png and the table in {readme}.")
 
 
 @app.command()
@@ -96,7 +96,7 @@ def capacity(
     if plot is not None:
         from labserver.capacity.pictures import draw
 
-        console.print("Wrote " + ", ".join(str(path) for path in draw(measured, target, plot)), soft_wrap=True)
+        console.print("Wrote " + ", ".join(str(path) for path in draw(measured, target, plot)))
     if not plan.met:
         raise typer.Exit(1)
 

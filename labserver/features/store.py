@@ -173,7 +173,8 @@ class Shared(sqlite3.Connection):
     """Closed when nothing holds it any more: while one thread drops it, another may be reading."""
 
     def __del__(self) -> None:
-        self.close()
+        with suppress(sqlite3.ProgrammingError):  # it could not be opened
+            self.close()
 
 
 def connect(path: Path, catalogue: Catalogue, wait: float = 5.0) -> sqlite3.Connection:

@@ -199,6 +199,13 @@ def load_bundle(path: Path) -> Bundle:
     if not path.exists():
         raise Damaged(f"There is no bundle at {path}. Run `labserver build`.")
     path = path.resolve()
+    try:
+        return _verified(path)
+    except PermissionError as error:
+        raise _damaged(path, Path(error.filename).name, f"is not readable ({error.strerror})") from None
+
+
+def _verified(path: Path) -> Bundle:
     manifest = _read_manifest(path)
     expected = {MANIFEST, *manifest["files"]}
     present = {file.name for file in path.iterdir()}

@@ -14,8 +14,9 @@ from pathlib import Path
 import structlog
 
 from labserver.errors import Damaged, LabError
-from labserver.monitor.age import Now
+from labserver.monitor.age import Arrival, Now
 from labserver.monitor.named_file import NamedFile
+from labserver.writing import check_database
 
 
 class OutcomeConflict(LabError):
@@ -52,8 +53,10 @@ class OutcomeStore:
 
         Raises:
             Damaged: if the file is not a database.
+            LabError: if this user cannot write it.
         """
         self._path, self._max_days = path, max_days
+        check_database(path)
         try:
             self._db = _opened(path)
         except (sqlite3.Error, OSError) as error:
@@ -63,7 +66,7 @@ class OutcomeStore:
             ) from None
         self._file: NamedFile | None = NamedFile(path)
         [newest] = self._db.execute("SELECT CAST(strftime('%s', max(received_at)) AS REAL) FROM outcomes").fetchone()
-        self._now = Now(newest)
+        self._now, self._arrival = Now(newest), Arrival()
         self._prune_at = 0.0
         self.errors = 0
         """Number of writes that failed."""
@@ -173,8 +176,9 @@ class OutcomeStore:
 
     def _insert(self, outcome: Outcome) -> OutcomeConflict | None:
         done = self._db.execute(
-            "INSERT INTO outcomes (id, arrival_delay_minutes) VALUES (?, ?) ON CONFLICT DO NOTHING",
-            (outcome.id, outcome.arrival_delay_minutes),
+            "INSERT INTO outcomes (id, arrival_delay_minutes, received_at) VALUES (?, ?, datetime(?, 'unixepoch')) "
+            "ON CONFLICT DO NOTHING",
+            (outcome.id, outcome.arrival_delay_minutes, self._arrival()),
         )
         if done.rowcount:
             return None

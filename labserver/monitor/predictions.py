@@ -14,6 +14,7 @@ from labserver.moments import HOUR, MICROSECOND
 from labserver.monitor.age import Now
 from labserver.monitor.named_file import NamedFile
 from labserver.monitor.served import Served
+from labserver.writing import unusable
 
 Row = tuple[Any, ...]
 
@@ -39,6 +40,10 @@ SHADOW_COLUMNS = "id TEXT NOT NULL, made_at INTEGER NOT NULL, model_version TEXT
 """Of a second model's answers; ``id`` is that of the prediction that was sent."""
 SHADOW_WITHOUT_PREDICTION = """DELETE FROM shadow WHERE n < coalesce((SELECT n FROM shadow
     WHERE made_at >= (SELECT made_at FROM predictions ORDER BY n LIMIT 1) ORDER BY n LIMIT 1), 9223372036854775807)"""
+OLD_ROWS = """DELETE FROM predictions WHERE n <= (SELECT n FROM predictions WHERE made_at < :before AND n < coalesce(
+    (SELECT n FROM predictions WHERE made_at BETWEEN :before AND :now ORDER BY n LIMIT 1), 9223372036854775807)
+    ORDER BY n DESC LIMIT 1)"""
+"""All up to the last old row before the first young one. A row that a clock that was ahead has dated is neither."""
 ROWS_A_STATEMENT = 64
 """Rows per statement. SQLite drops the interpreter's lock for each statement and must get it back after it, so with one
 row per statement a busy event loop would make the log wait once per row.
@@ -114,12 +119,8 @@ class PredictionLog:
         try:
             db = self._opened()
             self._now = self._now or Now(_newest(db))
-            before = (self._now() - self._max_days * 86_400) * 1e6
-            db.execute(
-                "DELETE FROM predictions WHERE n < coalesce("
-                "(SELECT n FROM predictions WHERE made_at >= ? ORDER BY n LIMIT 1), 9223372036854775807)",
-                (before,),
-            )
+            now = self._now()
+            db.execute(OLD_ROWS, {"now": now * 1e6, "before": (now - self._max_days * 86_400) * 1e6})
             tenth = "SELECT min(n) + (max(n) - min(n)) / 10 FROM predictions"
             while (size := _bytes(db)) > self._max_bytes:
                 if not db.execute(f"DELETE FROM predictions WHERE n <= ({tenth})").rowcount:
@@ -165,7 +166,8 @@ class PredictionLog:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
             return  # another worker writes; the rows wait for the next round
         self.errors += 1
-        self.problem = str(error)
+        file = unusable(self._path)
+        self.problem = f"this user cannot read and write {file.name}" if file else str(error)
         if self._db is not None:
             self._db.close()  # rolls back, and closes a file that was deleted or replaced
             self._db = self._file = None

@@ -36,15 +36,27 @@ PREFIX = "labserver-metrics-"
 NEW = ".new-"
 LOCK = "lock"
 """File of the folder that the supervisor keeps locked as long as it lives."""
+BEGUN, FAILED = "begun", "failed"
+"""Files of the folder: a worker could be made, and one could not."""
 
 
 def share_metrics(workers: int) -> None:
     """Prepare the environment for the workers of a service that is about to start, in this process.
 
     The folder is new: files of an earlier run would be added to this one's. Those of runs that have ended are removed.
+
+    Raises:
+        LabError: if there are several workers, and no folder for them.
     """
     os.environ.pop(SHARED_FOLDER_VARIABLE, None)
-    place = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    place = _place()
+    if place is None and workers > 1:
+        raise LabError(
+            f"Several workers count in {MEMORY} or in a temporary folder, and this user can write to none. Set TMPDIR "
+            "to a folder that this user can write to, or start one worker."
+        )
+    if place is None:
+        return
     _remove_left(place)
     if workers > 1:
         new = Path(tempfile.mkdtemp(prefix=NEW + PREFIX, dir=place))
@@ -80,6 +92,49 @@ def reserve_shared() -> None:
                 f"Several workers count in {folder}, which has no room ({error.strerror}). Make room there, or start "
                 "one worker."
             ) from None
+
+
+def note_begun() -> None:
+    """Note that a worker could be made. From now on, one that ends is replaced: see :func:`has_begun`."""
+    _first(BEGUN)
+
+
+def has_begun() -> bool:
+    """True if a worker of this service could be made."""
+    return _is_noted(BEGUN)
+
+
+def note_failed() -> bool:
+    """Note that a worker could not be made. Returns whether it should say so: of the first ones, only the first."""
+    return _first(FAILED) or has_begun()
+
+
+def has_failed() -> bool:
+    """True if a worker of this service could not be made."""
+    return _is_noted(FAILED)
+
+
+def _is_noted(name: str) -> bool:
+    folder = os.environ.get(SHARED_FOLDER_VARIABLE)
+    return folder is not None and (Path(folder) / name).exists()
+
+
+def _first(name: str) -> bool:
+    """Make a file of the folder, and return whether it is new."""
+    try:
+        with (Path(os.environ[SHARED_FOLDER_VARIABLE]) / name).open("x"):
+            return True
+    except FileExistsError:
+        return False
+    except (KeyError, OSError):  # no room, or no folder: say too much rather than nothing
+        return True
+
+
+def _place() -> Path | None:
+    """The folder for the folders of all services; None if this user can write to none."""
+    with suppress(OSError):  # there is no usable temporary folder
+        return MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    return None
 
 
 def _remove_left(place: Path) -> None:

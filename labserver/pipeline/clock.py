@@ -15,6 +15,7 @@ from labserver.moments import NEW_YORK
 from labserver.pipeline.materialise import set_clock
 from labserver.pipeline.sources.warehouse import open_warehouse
 from labserver.settings import Settings
+from labserver.writing import check_database
 
 
 def read(settings: Settings, catalogue: Catalogue) -> datetime:
@@ -31,9 +32,10 @@ def move(settings: Settings, catalogue: Catalogue, moment: datetime) -> None:
     """Bring the store to a moment, forward or back. A running service sees it with its next answer.
 
     Raises:
-        LabError: if nothing was built, or the store is damaged.
+        LabError: if nothing was built, or the store is damaged or cannot be written.
     """
     with _store(settings, catalogue) as (store, trained), open_warehouse(settings.warehouse) as db:
+        check_database(settings.online_store(load_bundle(settings.bundle).name))
         set_clock(db, store, trained, moment)
 
 

@@ -19,15 +19,15 @@ def is_current(settings: Settings, catalogue: Catalogue = CATALOGUE) -> bool:
     experiment beside it, and an online store that fits or none: a service that finds none starts with the bundle's
     snapshot.
     """
-    if not (settings.warehouse.exists() and settings.experiment.exists() and _is_readable(settings.experiment)):
-        return False
     try:
+        if not (settings.warehouse.exists() and settings.experiment.exists() and _is_readable(settings.experiment)):
+            return False
         bundle = open_bundle(settings)
         if bundle.catalogue.get("version") != catalogue.version or not is_of_this_lock(bundle.sbom):
             return False
         if (store := settings.online_store(bundle.features_version)).exists():
             OnlineStore(store, catalogue).close()
-    except LabError:
+    except (LabError, OSError):  # OSError: a folder that this user cannot look into
         return False
     return True
 

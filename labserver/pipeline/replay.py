@@ -39,6 +39,7 @@ from labserver.pipeline.sources.warehouse import open_warehouse
 from labserver.running.client import CONNECTIONS, Client, check_same_home
 from labserver.running.signs import alive, counting
 from labserver.settings import Settings
+from labserver.writing import check_database
 
 PERIOD = """SELECT flight_id AS row, carrier, flight, origin, dest, tailnum, scheduled_departure, minute,
         weekday, predicted_at AS as_of, arrival_delay, coalesce(arrived_at, scheduled_arrival) AS known_at
@@ -106,7 +107,8 @@ def replay(
         catalogue: the features, as the service has them.
 
     Raises:
-        LabError: if the days are outside 2013, or the service does not answer or works on another home folder.
+        LabError: if the days are outside 2013, the service does not answer or works on another home folder, or
+            its online store cannot be written.
     """
     last = first + timedelta(days=days)
     if not date(2013, 1, 1) <= first < last <= date(2014, 1, 1):
@@ -115,6 +117,7 @@ def replay(
     catalogue = catalogue.with_trained(bundle.catalogue)
     client = Client.from_settings(settings, url)
     check_same_home(client, settings)
+    check_database(settings.online_store(bundle.name))
     with (
         open_warehouse(settings.warehouse) as db,
         closing(connect(settings.online_store(bundle.features_version), catalogue)) as store,

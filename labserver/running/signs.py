@@ -56,13 +56,13 @@ def alive(console: Console, doing: str) -> Iterator[Callable[[str], None]]:
         columns = (SpinnerColumn(), TextColumn("{task.description} …"), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True) as progress:
             progress.add_task(doing, total=None)
-            yield lambda line: console.print(f"  {line}", soft_wrap=True)
+            yield lambda line: console.print(f"  {line}")
         return
-    with ticking(lambda seconds: console.print(f"  … {doing.lower()}, {seconds:.0f} s", soft_wrap=True)) as signed:
+    with ticking(lambda seconds: console.print(f"  … {doing.lower()}, {seconds:.0f} s")) as signed:
 
         def report(line: str) -> None:
             signed()
-            console.print(f"  {line}", soft_wrap=True)
+            console.print(f"  {line}")
 
         yield report
 
@@ -82,6 +82,6 @@ def counting(console: Console, doing: str, total: int) -> Iterator[Callable[[int
         nonlocal said
         if time.monotonic() - said >= SIGN_AFTER:
             said = time.monotonic()
-            console.print(f"  {doing}: {done:,} of {total:,}", soft_wrap=True)
+            console.print(f"  {doing}: {done:,} of {total:,}")
 
     yield tell

@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -181,18 +180,3 @@ def test_outcomes_go_when_they_are_too_old_a_few_at_a_time(tmp_path: Path, monke
         store.close()  # what is too old goes after the acknowledgement
         assert len(stored(path)) == left
     assert stored(path) == [4, 5, 6, 7]
-
-
-@pytest.mark.parametrize("jump", [40 * DAY, -40 * DAY, 4_000 * DAY])
-def test_a_clock_that_jumps_deletes_no_young_outcome(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: float
-) -> None:
-    path = tmp_path / "outcomes.db"
-    aged(path, {1: 29, 2: 1, 3: 0})
-    system = time.time
-    monkeypatch.setattr(time, "time", lambda: system() + jump)
-    monkeypatch.setattr(OutcomeStore, "PRUNE_SECONDS", 0.0)
-    store = OutcomeStore(path, max_days=30)
-    tell(store, 4, 5)
-    store.close()
-    assert stored(path) == [1, 2, 3, 4, 5]

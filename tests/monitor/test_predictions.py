@@ -122,35 +122,6 @@ def test_old_rows_go(tmp_path: Path) -> None:
     log.close()
 
 
-@pytest.mark.parametrize("jump", [40, -40, 4_000])
-@pytest.mark.parametrize("while_it_runs", [False, True])
-def test_a_clock_that_jumps_deletes_no_young_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: float, while_it_runs: bool
-) -> None:
-    path = tmp_path / "log.db"
-    log = log_at(path)
-    log.add(served(range(10)))
-    log.flush()
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE predictions SET made_at = made_at - (10 - n) * 3 * 86400000000")  # up to 27 days ago
-    if not while_it_runs:
-        log.close()
-        log = log_at(path)
-    system = time.time
-    monkeypatch.setattr(time, "time", lambda: system() + jump * 86_400)
-    log.add(served(range(10, 12)))
-    for _ in range(2):
-        log.flush()
-        log.prune()
-    log.close()
-    assert count(path) == 12
-    monkeypatch.setattr(time, "time", system)  # it is set right again
-    log = log_at(path)
-    log.prune()
-    log.close()
-    assert count(path) == 12
-
-
 def remove(path: Path) -> None:
     for file in path.parent.glob(path.name + "*"):
         file.unlink()
