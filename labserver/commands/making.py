@@ -62,7 +62,7 @@ def build(
         )
     name, seconds = built.bundle_hash[:16], sum(built.seconds.values())
     state = "is active" if built.active else f"is a candidate: `labserver bundles promote {name[:6]} --why TEXT`"
-    console.print(f"Bundle {name} {state} ({seconds:.1f} s).", soft_wrap=True)
+    console.print(f"Bundle {name} {state} ({seconds:.1f} s).")
 
 
 @app.command()

@@ -119,7 +119,7 @@ def detect(
     (folder / "detect.md").write_text(text + "\n")
     (folder / "detect.json").write_text(json.dumps(to_json(matrix), indent=1, allow_nan=False))
     picture(matrix).savefig(folder / "detect.png")
-    console.print(f"Wrote detect.md, detect.json and detect.png in {folder}.", soft_wrap=True)
+    console.print(f"Wrote detect.md, detect.json and detect.png in {folder}.")
 
 
 def _numbers(option: str, text: str) -> list[int]:

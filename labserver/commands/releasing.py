@@ -120,7 +120,7 @@ def _catalogue(chosen: Settings) -> Catalogue:
 
 
 def _say(line: str) -> None:
-    console.print(f"note: {line}", soft_wrap=True, markup=False)
+    console.print(f"note: {line}")
 
 
 def _facts(registry: Registry, entry: Entry) -> dict[str, Any]:

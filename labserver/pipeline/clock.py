@@ -35,7 +35,7 @@ def move(settings: Settings, catalogue: Catalogue, moment: datetime) -> None:
         LabError: if nothing was built, or the store is damaged or cannot be written.
     """
     with _store(settings, catalogue) as (store, trained), open_warehouse(settings.warehouse) as db:
-        check_database(settings.online_store(load_bundle(settings.bundle).name))
+        check_database(settings.online_store(open_bundle(settings).features_version))
         set_clock(db, store, trained, moment)
 
 

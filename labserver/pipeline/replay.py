@@ -117,7 +117,7 @@ def replay(
     catalogue = catalogue.with_trained(bundle.catalogue)
     client = Client.from_settings(settings, url)
     check_same_home(client, settings)
-    check_database(settings.online_store(bundle.name))
+    check_database(settings.online_store(bundle.features_version))
     with (
         open_warehouse(settings.warehouse) as db,
         closing(connect(settings.online_store(bundle.features_version), catalogue)) as store,
