@@ -29,7 +29,10 @@ def held(file: Path, report: Report, busy: str) -> Iterator[None]:
             report(busy)
             lock.acquire()
     except OSError as error:
-        raise LabError(f"{file.parent} takes no files ({error.strerror or error}). Give this user the right.") from None
+        raise LabError(
+            f"{file.parent} takes no files ({error.strerror or error}). Give this user the right to write there, or set "
+            "LABSERVER_HOME to a folder elsewhere."
+        ) from None
     try:
         yield
     finally:
