@@ -30,8 +30,8 @@ def held(file: Path, report: Report, busy: str) -> Iterator[None]:
             lock.acquire()
     except OSError as error:
         raise LabError(
-            f"{file.parent} takes no files ({error.strerror or error}). Give this user the right to write there, or set "
-            "LABSERVER_HOME to a folder elsewhere."
+            f"{file.parent} takes no files ({error.strerror or error}). Give this user the right to write there, or "
+            "set LABSERVER_HOME to a folder elsewhere."
         ) from None
     try:
         yield
