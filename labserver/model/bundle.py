@@ -182,7 +182,7 @@ def add_bundle(
 
 
 def activate(link: Path, bundle_hash: str) -> None:
-    """Make a link to the active bundle name another one of its home. Whoever reads it gets one or the other."""
+    """Make a link to the active bundle name another one of its home. A reader gets one or the other."""
     draft = link.with_suffix(".new")
     draft.unlink(missing_ok=True)
     draft.symlink_to(Path("bundles") / bundle_hash[:16])
@@ -216,7 +216,7 @@ def _verified(path: Path) -> Bundle:
     for name, entry in manifest["files"].items():
         if not (path / name).is_file() or sha256(path / name) != entry["sha256"]:
             raise _damaged(path, name, "was changed")
-    _read_json(path, SBOM)  # nothing here needs it, but whoever does must be able to read it
+    _read_json(path, SBOM)  # nothing here needs it, but a scanner that does must be able to read it
     return Bundle(
         path=path,
         manifest=manifest,

@@ -248,7 +248,7 @@ def step(event, arguments):
     global steps
     opened_to_write = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
     if opened_to_write and str(arguments[0]).endswith("releases.json"):
-        os._exit(7)  # whoever reads it meanwhile gets half of it
+        os._exit(7)  # a reader gets half of it meanwhile
     if (event in WRITES or opened_to_write) and str(copy) in str(arguments):
         if steps == 0:
             os.kill(os.getpid(), signal.SIGKILL)
