@@ -7,8 +7,8 @@ folder, and the worker that gets the request adds them up (the multiprocess mode
 - requests in flight are the sum over the living;
 - rolling figures and the join ratio are the latest that any worker read from the prediction log and the outcomes, which
   they share;
-- drift is the latest that any worker found among its own requests, a random share of all; chance adds about 9 / rows to
-  a PSI, and a worker that saw too few requests reports none;
+- drift is the latest that any worker found among its own requests, a random share of all; the thresholds allow for
+  chance, and a worker that saw too few requests reports none;
 - the library's ``process_*`` and ``python_*`` metrics are left out, since they cannot be summed;
 - ``GET /v1/monitor`` shows the worker that answers, apart from ``quality``.
 
