@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,32 +200,26 @@ def load_bundle(path: Path) -> Bundle:
     if not path.exists():
         raise Damaged(f"There is no bundle at {path}. Run `labserver build`.")
     path = path.resolve()
-    try:
-        return _verified(path)
-    except PermissionError as error:
-        raise _damaged(path, Path(error.filename).name, f"is not readable ({error.strerror})") from None
-
-
-def _verified(path: Path) -> Bundle:
-    manifest = _read_manifest(path)
-    expected = {MANIFEST, *manifest["files"]}
-    present = {file.name for file in path.iterdir()}
-    for name in sorted(expected - present):
-        raise _damaged(path, name, "is missing")
-    for name in sorted(present - expected - {SIGNATURE_FILE}):
-        raise _damaged(path, name, "does not belong to it")
-    for name, entry in manifest["files"].items():
-        if not (path / name).is_file() or sha256(path / name) != entry["sha256"]:
-            raise _damaged(path, name, "was changed")
-    _read_json(path, SBOM)  # nothing here needs it, but a scanner that does must be able to read it
-    return Bundle(
-        path=path,
-        manifest=manifest,
-        model=(path / "model.onnx").read_bytes(),
-        catalogue=_read_json(path, "catalogue.json"),
-        reference=_read_json(path, "reference.json"),
-        vocabulary=_read_json(path, "vocabulary.json"),
-    )
+    with _readable(path):
+        manifest = _read_manifest(path)
+        expected = {MANIFEST, *manifest["files"]}
+        present = {file.name for file in path.iterdir()}
+        for name in sorted(expected - present):
+            raise _damaged(path, name, "is missing")
+        for name in sorted(present - expected - {SIGNATURE_FILE}):
+            raise _damaged(path, name, "does not belong to it")
+        for name, entry in manifest["files"].items():
+            if not (path / name).is_file() or sha256(path / name) != entry["sha256"]:
+                raise _damaged(path, name, "was changed")
+        _read_json(path, SBOM)  # nothing here needs it, but a scanner that does must be able to read it
+        return Bundle(
+            path=path,
+            manifest=manifest,
+            model=(path / "model.onnx").read_bytes(),
+            catalogue=_read_json(path, "catalogue.json"),
+            reference=_read_json(path, "reference.json"),
+            vocabulary=_read_json(path, "vocabulary.json"),
+        )
 
 
 def _is_whole(path: Path) -> bool:
@@ -255,6 +250,15 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
         return dict(json.loads((path / name).read_bytes()))
     except (ValueError, TypeError):
         raise _damaged(path, name, "is not readable") from None
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Name a file of the bundle that this user may not read."""
+    try:
+        yield
+    except PermissionError as error:
+        raise _damaged(path, Path(error.filename).name, f"is not readable ({error.strerror})") from None
 
 
 def _damaged(path: Path, name: str, what: str) -> Damaged:
