@@ -72,6 +72,7 @@ class AlarmThresholds:
 
 
 SHARES = ("missing", "impossible", "stale")
+"""Statistics that are a share of the values of a day; of the score there is none."""
 
 
 def _rounded(values: Any) -> Any:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from labserver.features.catalogue import Catalogue, Feature
 from labserver.model.reference import SCORE, Reference
 from labserver.monitor import thresholds
-from labserver.monitor.alarm_thresholds import AlarmThresholds
+from labserver.monitor.alarm_thresholds import SHARES, AlarmThresholds
 from labserver.monitor.deviation import WINDOWS, Deviation
 from labserver.monitor.tally import Tally, total
 
@@ -90,7 +90,7 @@ class DeviationDetector:
         level = np.array([self._level([*days[len(days) - size + 1 :], today], size) for size in WINDOWS.values()])
         limits = np.array([self._allowed(number, days, today) for number in range(len(WINDOWS))])
         step, tails = self._from_the_day_before(today, days)
-        shares = {name: self._share(today, name) for name in ("missing", "impossible", "stale")}
+        shares = {name: self._share(today, name) for name in SHARES}
         still = today.still if _dense(today) else np.full(len(today.still), np.nan)
         ratios = {
             **{f"level_{window}": level[at] / limits[at] for at, window in enumerate(WINDOWS)},
@@ -196,7 +196,7 @@ class DeviationDetector:
                         yield _settled(_about("Drift", feature, detail))
 
 
-STATISTICS = (*(f"level_{window}" for window in WINDOWS), "step", "tails", "still", "missing", "impossible", "stale")
+STATISTICS = (*(f"level_{window}" for window in WINDOWS), "step", "tails", "still", *SHARES)
 """What is judged."""
 
 SHARE_ALERTS = (

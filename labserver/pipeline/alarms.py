@@ -23,10 +23,10 @@ from labserver.features.catalogue import Catalogue
 from labserver.model.distance import log_odds
 from labserver.model.reference import Reference
 from labserver.moments import HOUR, NEW_YORK, from_microseconds, microseconds
-from labserver.monitor.alarm_thresholds import AlarmThresholds
+from labserver.monitor.alarm_thresholds import SHARES, AlarmThresholds
 from labserver.monitor.deviation import WINDOWS, Deviation
 from labserver.monitor.tally import DAY_HOURS
-from labserver.pipeline.hourly import SHARES, Hourly, within
+from labserver.pipeline.hourly import Hourly, within
 from labserver.pipeline.training import TRAINED_UNTIL
 
 QUIET_FROM = datetime(2013, 2, 1, tzinfo=NEW_YORK)

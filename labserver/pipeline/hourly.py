@@ -11,11 +11,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from labserver.model.reference import Reference
+from labserver.monitor.alarm_thresholds import SHARES
 from labserver.monitor.changes import Changes
 from labserver.monitor.deviation import WINDOWS, Deviation
 from labserver.monitor.tally import DAY_HOURS, WATCHED_HOURS, Tally
-
-SHARES = ("missing", "impossible", "stale")
 
 
 @dataclass(frozen=True)
